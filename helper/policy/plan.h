@@ -1,0 +1,128 @@
+/*
+ * plan.h - the decisions for one login: resolved, ordered, printable.
+ *
+ * plan_make() turns policy and request into a plan; plan_print() shows it; build/
+ * carries it out and asks nothing more. A plan owns its strings, lives until
+ * plan_free(), and is inherited by the keeper and init through fork.
+ *
+ * Uses: helper/policy/policy.h, helper/policy/request.h.
+ */
+#ifndef HELPER_POLICY_PLAN_H
+#define HELPER_POLICY_PLAN_H
+
+#include "helper/policy/policy.h"
+#include "helper/policy/request.h"
+#include "lib/base/fail.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+enum verdict {
+	VERDICT_IGNORE, /* no rule, exempt, `box = none`, mode off, break-glass */
+	VERDICT_DENY,   /* `box = deny`, or a request that may not be judged */
+	VERDICT_MONITOR, /* mode monitor: log what would be done, change nothing */
+	VERDICT_BOX,
+};
+
+/*
+ * What the inside does, in this order. Each step is one printable decision; build_inside
+ * carries the steps out one by one and decides nothing.
+ */
+enum step_op {
+	STEP_ATTR,   /* set mount attributes `attr` on `target` and all mounts below */
+	STEP_TREE,   /* the directory or file `source` of the host, seen at `target` with `attr` */
+	STEP_TMPFS,  /* fresh tmpfs at `target`: `size` bytes, `mode`, `attr` */
+	STEP_SCRATCH, /* one fresh tmpfs of `size` bytes seen, in two directories of `mode`,
+			 at `target` and at `source` (/tmp and /var/tmp) */
+	STEP_DROP,   /* the host's mounts at and below `target` are not in the box */
+	STEP_COVER,  /* fresh empty read-only tmpfs over directory `target`, whose `source`
+			(a path below target) is made in it as a place for a mount; "" for none */
+	STEP_HOME,   /* the user's own directory `source`, seen at `target`, with `attr` */
+	STEP_PROC,   /* fresh proc at `target` */
+	STEP_SYSFS,  /* fresh read-only sysfs at `target` */
+	STEP_DEVPTS, /* fresh devpts at `target` */
+	STEP_MQUEUE, /* fresh mqueue at `target` */
+	STEP_DIR,    /* directory `target`, `mode`, root's, in a fresh tmpfs */
+	STEP_FILE,   /* file `target` with the text `source`, `mode`, in a fresh tmpfs */
+	STEP_LINK,   /* symbolic link `target` to `source`, in a fresh tmpfs */
+	STEP_NODE,   /* character device `target`, `mode`, number `dev`, in a fresh tmpfs */
+	STEP_HIDE,   /* `target` becomes an empty directory or unreadable file; absent is fine */
+	STEP_FREEZE, /* `target` and all below become read-only, `attr` added; absent is fine */
+	STEP_LOG_SOCKET, /* /dev/log at `target`, the keeper's */
+	STEP_MARKER, /* the box's marker at `target` */
+};
+
+struct step {
+	enum step_op op;
+	char *target, *source; /* "" where the op has none */
+	uint64_t attr;         /* MOUNT_ATTR_* */
+	uint64_t size;         /* bytes */
+	mode_t mode;
+	dev_t dev;
+	gid_t gid;
+};
+
+struct limit {
+	bool set;
+	uint64_t soft, hard; /* RLIM_INFINITY is unlimited */
+};
+
+#define PLAN_LIMITS 16 /* RLIM_NLIMITS of Linux: indexed by RLIMIT_* */
+
+struct plan {
+	enum verdict verdict;
+	char why[512]; /* one clause: why IGNORE or DENY, for log and explain */
+
+	/* who: borrowed from the request, which outlives the plan */
+	const struct account *account;
+
+	/* from where in the policy */
+	char rule[33], rule_at[300]; /* name and FILE:LINE; "" when no rule */
+	char box[33];
+	enum policy_mode mode; /* the lower of [global] and the rule */
+
+	/* [global] */
+	unsigned timeout_ms;
+	enum policy_on_error on_error;
+	enum policy_nested nested;
+	unsigned max_boxes;
+
+	/* the box */
+	bool share_user; /* one box for all logins of the user, else one per session */
+	unsigned namespaces; /* CLONE_NEW* flags of the box's own */
+	char hostname[65], domainname[65];
+	bool loopback; /* bring lo up in the box's own network namespace */
+	bool log_socket;
+	struct step *steps;
+	size_t n_steps;
+
+	/* what the process in the box gets */
+	struct limit limits[PLAN_LIMITS];
+	uint64_t capabilities; /* bounding set kept, bit by number */
+	bool no_new_privs;
+	char *home;  /* $HOME, a path inside the box */
+	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper */
+	char *workdir;
+
+	/* of the resolved plan without what belongs to one session: equal hashes, same box */
+	char hash[33]; /* hexadecimal */
+};
+
+/*
+ * Decides. Returns 0 with a plan (whose verdict may be IGNORE or DENY), or -1 with `f`.
+ * `policy` may be freed after; `request` must outlive the plan.
+ */
+int plan_make(struct plan *out, const struct policy *policy, const struct request *request,
+	struct fail *f);
+
+/* Appends one step; strings are copied. NULL counts as "". Returns -1 out of memory. */
+int plan_add_step(struct plan *plan, struct step step, struct fail *f);
+
+/* Prints the ordered steps, one a line. */
+void plan_print(const struct plan *plan, FILE *to);
+
+void plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * account.h - a user of this host with all groups, through NSS.
+ *
+ * Looked up once, in the host's view, before any namespace is entered; lives until
+ * account_free().
+ *
+ * Uses: libc (getpwnam_r(3), getpwuid_r(3), getgrouplist(3), getgrgid_r(3)), lib/base.
+ */
+#ifndef LIB_LINUX_ACCOUNT_H
+#define LIB_LINUX_ACCOUNT_H
+
+#include "lib/base/fail.h"
+
+#include <sys/types.h>
+
+struct account {
+	char *name;
+	uid_t uid;
+	gid_t gid; /* primary group */
+	char *home;
+	char *shell;  /* "" when passwd has none */
+	gid_t *groups; /* primary and supplementary, each once */
+	size_t n_groups;
+	char **group_names; /* n_groups names; NULL for a gid without a name */
+};
+
+/*
+ * Looks the user up by name; everything in `out` is owned by it. An unknown user is
+ * FAIL_UNKNOWN; a name service that did not answer is FAIL_SYSTEM with its errno:
+ * "could not find out" is never "is not there".
+ */
+int account_by_name(struct account *out, const char *name, struct fail *f);
+
+/* The same by uid. */
+int account_by_uid(struct account *out, uid_t uid, struct fail *f);
+
+/* Frees what the account owns and empties it. */
+void account_free(struct account *account);
+
+#endif
