@@ -1,0 +1,117 @@
+# loginbox: one Makefile for everything. `make help` lists the targets.
+#
+# What a packager sets comes first and with ?= only; what the code needs stands in
+# variables of its own, so that setting CFLAGS never loses a warning or a hardening flag.
+
+CC          ?= cc
+CFLAGS      ?= -O2 -g
+CPPFLAGS    ?=
+LDFLAGS     ?=
+PKG_CONFIG  ?= pkg-config
+DESTDIR     ?=
+PREFIX      ?= /usr
+SYSCONFDIR  ?= /etc
+LIBDIR      ?= $(PREFIX)/lib/$(shell $(CC) -print-multiarch 2>/dev/null)
+LIBEXECDIR  ?= $(PREFIX)/libexec
+SBINDIR     ?= $(PREFIX)/sbin
+MANDIR      ?= $(PREFIX)/share/man
+DATADIR     ?= $(PREFIX)/share
+PAMDIR      ?= $(LIBDIR)/security
+HELPER_MODE ?= 4755
+WERROR      ?=
+SANITIZE    ?=
+B           ?= build
+
+# ---- what the code needs ----------------------------------------------------------------
+
+probe = $(shell printf 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c - -o /dev/null 2>/dev/null && echo '$(1)')
+
+PATHS := -DLOGINBOX_HELPER='"$(LIBEXECDIR)/loginbox/loginbox-helper"' \
+	-DLOGINBOX_MODULE='"$(PAMDIR)/pam_loginbox.so"' \
+	-DLOGINBOX_CONF_DIR='"$(SYSCONFDIR)/security"' \
+	-DLOGINBOX_VENDOR_DIR='"$(DATADIR)/loginbox"' \
+	-DLOGINBOX_RUN='"/run/loginbox"'
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef \
+	-Wpointer-arith -Wvla -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+ifeq ($(SANITIZE),)
+HARDEN := -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+	$(call probe,-fstack-clash-protection) $(call probe,-fcf-protection=full)
+else
+HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+OURS := -std=gnu11 -D_GNU_SOURCE -I. $(PATHS) $(WARN) -fvisibility=hidden -fPIC
+LINK := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+HELPER_LIBS := -liniparser -lcap $(shell $(PKG_CONFIG) --libs libnl-3.0)
+NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0)
+
+# ---- what is made of what ---------------------------------------------------------------
+
+LIB_SRC    := $(wildcard lib/base/*.c lib/linux/*.c lib/wire/*.c)
+HELPER_SRC := $(wildcard helper/policy/*.c helper/state/*.c helper/build/*.c helper/keeper/*.c)
+ADMIN_SRC  := $(wildcard helper/admin/*.c)
+MAIN_SRC   := helper/main.c helper/sanitise.c
+# The module stands on few modules of lib/, so that it links libpam and libc alone.
+MODULE_SRC := $(wildcard pam/*.c) lib/base/fail.c lib/base/fdio.c lib/base/text.c \
+	lib/linux/sys.c lib/linux/ns.c lib/linux/rlimit.c lib/linux/caps.c lib/linux/keys.c \
+	lib/linux/cwd.c lib/linux/fds.c
+UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+ENGINE_OBJ := $(call obj,$(LIB_SRC) $(HELPER_SRC))
+UNIT_BIN   := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
+PROGRAMS   := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so
+
+all: $(PROGRAMS) ## the module, the helper and the command
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(OURS) $(HARDEN) $(NL_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ)
+	$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+
+$(B)/loginbox: $(call obj,$(ADMIN_SRC)) $(ENGINE_OBJ)
+	$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+
+$(B)/pam_loginbox.so: $(call obj,$(MODULE_SRC)) pam/pam_loginbox.map
+	$(CC) -shared $(CFLAGS) $(LINK) $(LDFLAGS) -Wl,--version-script=pam/pam_loginbox.map \
+		-Wl,-z,defs -o $@ $(filter %.o,$^) -lpam
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(ENGINE_OBJ)
+	$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+
+unit: $(UNIT_BIN) ## build the unit tests
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+install: all ## install below DESTDIR; switches nothing on
+	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(LIBEXECDIR)/loginbox $(DESTDIR)$(SBINDIR) \
+		$(DESTDIR)$(SYSCONFDIR)/security/loginbox.d $(DESTDIR)$(DATADIR)/loginbox/loginbox.d
+	install -m 0644 $(B)/pam_loginbox.so $(DESTDIR)$(PAMDIR)/
+	install -m $(HELPER_MODE) $(B)/loginbox-helper $(DESTDIR)$(LIBEXECDIR)/loginbox/
+	install -m 0755 $(B)/loginbox $(DESTDIR)$(SBINDIR)/
+	install -m 0644 $(wildcard etc/loginbox.d/*.conf) $(DESTDIR)$(DATADIR)/loginbox/loginbox.d/
+	test -e $(DESTDIR)$(SYSCONFDIR)/security/loginbox.conf || \
+		install -m 0644 etc/loginbox.conf $(DESTDIR)$(SYSCONFDIR)/security/
+	for page in $(wildcard etc/*.5 pam/*.8 helper/*.8 helper/admin/*.8); do \
+		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+
+uninstall: ## remove what install put there; the policy stays
+	rm -f $(DESTDIR)$(PAMDIR)/pam_loginbox.so $(DESTDIR)$(LIBEXECDIR)/loginbox/loginbox-helper \
+		$(DESTDIR)$(SBINDIR)/loginbox
+	rm -rf $(DESTDIR)$(DATADIR)/loginbox
+	for page in $(notdir $(wildcard etc/*.5 pam/*.8 helper/*.8 helper/admin/*.8)); do \
+		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
+	-rmdir $(DESTDIR)$(LIBEXECDIR)/loginbox $(DESTDIR)$(SYSCONFDIR)/security/loginbox.d 2>/dev/null
+
+clean: ## remove what was built
+	rm -rf $(B)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: all unit install uninstall clean help
+.DEFAULT_GOAL := all

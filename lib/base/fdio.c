@@ -1,0 +1,171 @@
+#include "lib/base/fdio.h"
+
+#include "lib/base/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t fdio_now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void fdio_fds_close(struct fdio_fds *fds)
+{
+	for (size_t i = 0; i < fds->n; i++)
+		own_fd_close(&fds->fd[i]);
+	fds->n = 0;
+}
+
+int fdio_send(int sock, const void *bytes, size_t size, const struct fdio_fds *fds, struct fail *f)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * FDIO_FDS_MAX)];
+	} control = { 0 };
+	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fds && fds->n) {
+		msg.msg_control = control.room;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds->n);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * fds->n);
+		memcpy(CMSG_DATA(c), fds->fd, sizeof(int) * fds->n);
+	}
+
+	ssize_t sent;
+	do
+		sent = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? fail_sys(f, "send message", "") : 0;
+}
+
+int fdio_wait(int fd, short events, int64_t deadline_ms)
+{
+	for (;;) {
+		int wait_ms = -1;
+		if (deadline_ms) {
+			int64_t left = deadline_ms - fdio_now_ms();
+			wait_ms = left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left;
+		}
+		struct pollfd p = { .fd = fd, .events = events };
+		int n = poll(&p, 1, wait_ms);
+		if (n > 0)
+			return 1;
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n == 0 && deadline_ms && fdio_now_ms() >= deadline_ms)
+			return 0;
+	}
+}
+
+static void take_control(struct msghdr *msg, struct fdio_fds *fds, struct ucred *who)
+{
+	struct fdio_fds extra = { 0 };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_RIGHTS) {
+			struct fdio_fds *to = fds ? fds : &extra;
+			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			if (n > FDIO_FDS_MAX)
+				n = FDIO_FDS_MAX; /* cannot be: the buffer has no more room */
+			memcpy(to->fd, CMSG_DATA(c), n * sizeof(int));
+			to->n = n;
+		} else if (c->cmsg_type == SCM_CREDENTIALS && who) {
+			memcpy(who, CMSG_DATA(c), sizeof(*who));
+		}
+	}
+	fdio_fds_close(&extra);
+}
+
+ssize_t fdio_recv(int sock, void *bytes, size_t size, struct fdio_fds *fds, struct ucred *who,
+	int64_t deadline_ms, struct fail *f)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * FDIO_FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec part = { .iov_base = bytes, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	ssize_t n;
+
+	if (fds)
+		fds->n = 0;
+	if (who)
+		*who = (struct ucred){ .pid = -1, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	for (;;) {
+		int ready = fdio_wait(sock, POLLIN, deadline_ms);
+		if (ready == 0)
+			return fail_err(f, ETIMEDOUT, "receive message", "");
+		if (ready < 0)
+			return fail_sys(f, "receive message", "");
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		if (n >= 0 || (errno != EINTR && errno != EAGAIN))
+			break;
+	}
+	if (n < 0)
+		return fail_sys(f, "receive message", "");
+
+	take_control(&msg, fds, who);
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		if (fds)
+			fdio_fds_close(fds);
+		return fail_err(f, EMSGSIZE, "receive message", "");
+	}
+	return n;
+}
+
+ssize_t fdio_read_at(int dir, const char *path, char *out, size_t size)
+{
+	OWN_FD fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -1;
+	while (len < size) {
+		ssize_t n = read(fd, out + len, size - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	if (len == size) {
+		errno = EFBIG;
+		return -1;
+	}
+	out[len] = '\0';
+	return (ssize_t)len;
+}
+
+int fdio_write_all(int fd, const void *bytes, size_t size)
+{
+	const char *at = bytes;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
