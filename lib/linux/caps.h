@@ -1,0 +1,26 @@
+/*
+ * caps.h - the capability bounding set, securebits and no_new_privs: given up, read back.
+ * Names of capabilities belong to libcap and are resolved when the policy is read.
+ *
+ * Uses: lib/base; prctl(2), capabilities(7).
+ */
+#ifndef LIB_LINUX_CAPS_H
+#define LIB_LINUX_CAPS_H
+
+#include "lib/base/fail.h"
+
+#include <stdint.h>
+
+/*
+ * Drops every capability but those in `keep` (bit by number) from the bounding set, up to
+ * the last one that the kernel knows, and empties the ambient set; then reads all back.
+ */
+int caps_bound(uint64_t keep, struct fail *f);
+
+/* Sets no_new_privs and reads it back. */
+int caps_no_new_privs(struct fail *f);
+
+/* Empties effective, permitted and inheritable set of the caller (capset(2)), read back. */
+int caps_clear(struct fail *f);
+
+#endif

@@ -1,0 +1,76 @@
+#include "lib/linux/sys.h"
+
+#include <errno.h>
+#include <linux/keyctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int sys_open_tree(int dir, const char *path, unsigned flags)
+{
+	return (int)syscall(SYS_open_tree, dir, path, flags);
+}
+
+int sys_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags)
+{
+	return (int)syscall(SYS_move_mount, from, from_path, to, to_path, flags);
+}
+
+int sys_mount_setattr(int dir, const char *path, unsigned flags, const struct mount_attr *attr)
+{
+	return (int)syscall(SYS_mount_setattr, dir, path, flags, attr, sizeof(*attr));
+}
+
+int sys_fsopen(const char *type, unsigned flags)
+{
+	return (int)syscall(SYS_fsopen, type, flags);
+}
+
+int sys_fsconfig(int fs, unsigned command, const char *key, const char *value, int aux)
+{
+	return (int)syscall(SYS_fsconfig, fs, command, key, value, aux);
+}
+
+int sys_fsmount(int fs, unsigned flags, unsigned attr)
+{
+	return (int)syscall(SYS_fsmount, fs, flags, attr);
+}
+
+int sys_umount(const char *path, unsigned flags)
+{
+	return (int)syscall(SYS_umount2, path, flags);
+}
+
+int sys_propagate(const char *path, unsigned long flags)
+{
+	return (int)syscall(SYS_mount, NULL, path, NULL, flags, NULL);
+}
+
+int sys_openat2(int dir, const char *path, const struct open_how *how)
+{
+	return (int)syscall(SYS_openat2, dir, path, how, sizeof(*how));
+}
+
+int sys_clone3(struct clone_args *args)
+{
+	return (int)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+int sys_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int sys_pidfd_kill(int pidfd, int signal)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int sys_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+int sys_new_session_keyring(void)
+{
+	return (int)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}

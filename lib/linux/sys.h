@@ -1,0 +1,45 @@
+/*
+ * sys.h - system calls that the C library of Debian 12 does not wrap, or wraps in a header
+ * that clashes with <linux/mount.h>. Each answers -1 with errno, as system calls do.
+ *
+ * Uses: the kernel (manual page of each call, section 2).
+ */
+#ifndef LIB_LINUX_SYS_H
+#define LIB_LINUX_SYS_H
+
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+#ifndef MNT_DETACH
+#define MNT_DETACH 0x00000002
+#endif
+#ifndef UMOUNT_NOFOLLOW
+#define UMOUNT_NOFOLLOW 0x00000008
+#endif
+
+int sys_open_tree(int dir, const char *path, unsigned flags);
+int sys_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags);
+int sys_mount_setattr(int dir, const char *path, unsigned flags, const struct mount_attr *attr);
+int sys_fsopen(const char *type, unsigned flags);
+int sys_fsconfig(int fs, unsigned command, const char *key, const char *value, int aux);
+int sys_fsmount(int fs, unsigned flags, unsigned attr);
+int sys_umount(const char *path, unsigned flags);
+/* mount(2) for a change of propagation only: `flags` is MS_PRIVATE or MS_SLAVE with MS_REC. */
+int sys_propagate(const char *path, unsigned long flags);
+int sys_openat2(int dir, const char *path, const struct open_how *how);
+int sys_clone3(struct clone_args *args);
+int sys_pidfd_open(pid_t pid);
+int sys_pidfd_kill(int pidfd, int signal);
+int sys_close_range(unsigned first, unsigned last, unsigned flags);
+/* keyctl(2) JOIN_SESSION_KEYRING with a new anonymous keyring. */
+int sys_new_session_keyring(void);
+
+#endif

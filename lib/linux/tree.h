@@ -1,0 +1,16 @@
+/*
+ * tree.h - opening a path of a file tree without following any link.
+ *
+ * Uses: lib/base; openat2(2), path_resolution(7).
+ */
+#ifndef LIB_LINUX_TREE_H
+#define LIB_LINUX_TREE_H
+
+/*
+ * Opens the absolute path as O_PATH, refusing every symbolic or magic link on the way
+ * (ELOOP). Mounts are crossed. Where the kernel or a filter denies openat2(2), component
+ * by component with O_NOFOLLOW, which is as safe. Returns the descriptor or -1 with errno.
+ */
+int tree_open(const char *path);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * wire.h - what module, helper and keeper say to each other, as plain structs.
+ *
+ * One SEQPACKET message each; no pointers; strings end inside their field. Both sides are
+ * built from this file, and the version stands in every head: a module of another version
+ * is refused by the helper and the other way round.
+ *
+ * The session's socket: the module makes a pair, the helper gets one end as descriptor 3
+ * and hands it to the keeper, which answers WIRE_VERDICT and later serves WIRE_CLOSE.
+ *
+ * Uses: lib/base/fail.h.
+ */
+#ifndef LIB_WIRE_WIRE_H
+#define LIB_WIRE_WIRE_H
+
+#include "lib/base/fail.h"
+
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x6c6f6762u /* "logb" */
+#define WIRE_VERSION 1u
+
+enum wire_kind {
+	WIRE_OPEN = 1, /* module -> helper: struct wire_open, descriptors WIRE_FD_* */
+	WIRE_VERDICT,  /* helper or keeper -> module: struct wire_verdict, init's pidfd */
+	WIRE_CLOSE,    /* module -> keeper: struct wire_head; also "I gave up" */
+	WIRE_BACK,     /* keeper -> module: struct wire_head, the descriptors of WIRE_OPEN */
+	WIRE_JOIN,     /* helper -> keeper: struct wire_join, WIRE_FD_*, session's socket */
+	WIRE_JOINED,   /* keeper -> helper: struct wire_head */
+	WIRE_REFUSED,  /* keeper -> helper: struct wire_head; this box is not the one */
+	WIRE_STATUS,   /* admin -> keeper: struct wire_head */
+	WIRE_KILL,     /* admin -> keeper: struct wire_head */
+};
+
+struct wire_head {
+	uint32_t magic, version, kind;
+};
+
+#define WIRE_HEAD(k) ((struct wire_head){ WIRE_MAGIC, WIRE_VERSION, (k) })
+
+static inline int wire_is(const struct wire_head *h, uint32_t kind)
+{
+	return h->magic == WIRE_MAGIC && h->version == WIRE_VERSION && h->kind == kind;
+}
+
+/* Descriptors that go with a session: the way back (ns.h's six, the directory), the process. */
+enum wire_fd {
+	WIRE_FD_NS = 0,
+	WIRE_FD_CWD = 6,
+	WIRE_FD_PROCESS = 7,
+	WIRE_FDS = 8,
+	WIRE_FD_SOCKET = 8, /* in WIRE_JOIN only */
+};
+
+#define WIRE_CONF_DEFAULT "" /* the compiled-in directory of the policy */
+
+struct wire_open {
+	struct wire_head head;
+	uint32_t ruid;        /* real uid of the asking process at entry */
+	uint32_t deadline_ms; /* how long the module will wait in all */
+	char user[256], service[64], rhost[256], tty[64], conf[256];
+};
+
+enum wire_answer {
+	WIRE_IGNORE = 1, /* not boxed: no rule, exempt, off */
+	WIRE_MONITOR,    /* not boxed: would have been */
+	WIRE_DENY,       /* refused by policy */
+	WIRE_FAILED,     /* could not be built, or the policy is wrong: refused */
+	WIRE_ALLOWED,    /* could not be built, and on_error = allow: not boxed */
+	WIRE_UNKNOWN,    /* no such user: refused */
+	WIRE_ENTER,      /* come in: init's pidfd comes with it */
+};
+
+#define WIRE_LIMITS 16
+
+struct wire_limit {
+	uint64_t soft, hard;
+};
+
+struct wire_verdict {
+	struct wire_head head;
+	uint32_t answer; /* enum wire_answer */
+	uint32_t uid, gid;
+	uint32_t limits_set; /* bit by RLIMIT_* */
+	uint32_t no_new_privs;
+	uint64_t capabilities; /* bounding set kept */
+	struct wire_limit limits[WIRE_LIMITS];
+	char home[1024];
+	char words[640];  /* of the log line: box=… id=… rule=… */
+	char mode[12];    /* enforce, monitor, off */
+	char why[256];    /* one clause: why not boxed or refused */
+	struct fail fail; /* with WIRE_FAILED, WIRE_ALLOWED, WIRE_UNKNOWN */
+};
+
+struct wire_join {
+	struct wire_head head;
+	char hash[33]; /* of the plan: another plan, another box */
+	char service[64], tty[64], rhost[256];
+	struct wire_verdict verdict;
+};
+
+#endif
