@@ -34,6 +34,12 @@ int account_by_name(struct account *out, const char *name, struct fail *f);
 /* The same by uid. */
 int account_by_uid(struct account *out, uid_t uid, struct fail *f);
 
+/*
+ * The gid of a group; FAIL_UNKNOWN when there is none of that name, FAIL_SYSTEM when that
+ * could not be found out.
+ */
+int account_find_group(const char *name, gid_t *gid, struct fail *f);
+
 /* Frees what the account owns and empties it. */
 void account_free(struct account *account);
 

@@ -1,0 +1,28 @@
+/*
+ * expand.h - tokens: %u user, %U uid, %g primary group, %G gid, %h home, %H short host
+ * name, %% percent.
+ *
+ * Uses: lib/linux/account.
+ */
+#ifndef HELPER_POLICY_EXPAND_H
+#define HELPER_POLICY_EXPAND_H
+
+#include "helper/policy/policy.h"
+#include "lib/linux/account.h"
+
+/*
+ * Expands a setting's text for the account. What does not fit, or has no value (%g of a
+ * group without a name), is FAIL_REFUSED with the setting's FILE:LINE.
+ */
+int expand_setting(const struct setting *s, const struct account *account, char *out, size_t size,
+	struct fail *f);
+
+/* The same, and the result must be a plain absolute path. */
+int expand_path(const struct setting *s, const struct account *account, char *out, size_t size,
+	struct fail *f);
+
+/* The same, and the result must be a host name of at most 64 bytes. */
+int expand_host(const struct setting *s, const struct account *account, char *out, size_t size,
+	struct fail *f);
+
+#endif

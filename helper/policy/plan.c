@@ -1,0 +1,298 @@
+#include "helper/policy/plan.h"
+
+#include "helper/policy/expand.h"
+#include "helper/policy/match.h"
+#include "helper/policy/plan_hash.h"
+#include "helper/policy/plan_shell.h"
+#include "helper/policy/plan_tree.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/path.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* ---- verdict -------------------------------------------------------------------------- */
+
+static void say(struct plan *plan, enum verdict verdict, const char *why)
+{
+	struct text t = text_in(plan->why, sizeof(plan->why));
+
+	plan->verdict = verdict;
+	text_add(&t, "%s", why);
+	text_clean(plan->why);
+}
+
+/*
+ * Whether the administrator's own file says "box nobody". It counts only where root alone
+ * could have put it: elsewhere it would be everybody's way out.
+ */
+static bool is_glass_broken(const char *path)
+{
+	char above[PATH_MAX];
+	struct fail ignored = { 0 };
+	struct stat st;
+	OWN_FD dir = -1;
+
+	if (!text_copy(above, sizeof(above), path))
+		return false;
+	char *slash = strrchr(above, '/');
+	const char *name = path + (slash - above) + 1;
+	slash[slash == above] = '\0';
+	return path_open_directory(&dir, above, &ignored) == 0 &&
+		fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_off(struct plan *plan, const struct policy *policy)
+{
+	const struct setting *glass = policy->global.by_key[KEY_BREAK_GLASS];
+	char why[400];
+	struct text t = text_in(why, sizeof(why));
+
+	if (is_glass_broken(LOGINBOX_RUN "/off"))
+		text_add(&t, "%s exists", LOGINBOX_RUN "/off");
+	else if (!glass->value.none && is_glass_broken(glass->text))
+		text_add(&t, "%.300s exists", glass->text);
+	else if (policy->global.by_key[KEY_MODE]->value.number == MODE_OFF)
+		text_add(&t, "mode = off in [global]");
+	else
+		return false;
+	say(plan, VERDICT_IGNORE, why);
+	return true;
+}
+
+/* A refusal; in mode monitor nothing is changed, and so nobody refused. */
+static void deny(struct plan *plan, const char *why)
+{
+	char would[sizeof(plan->why)];
+	struct text t = text_in(would, sizeof(would));
+
+	text_add(&t, "%s%s", plan->mode == MODE_MONITOR ? "would be refused: " : "", why);
+	say(plan, plan->mode == MODE_MONITOR ? VERDICT_MONITOR : VERDICT_DENY, would);
+}
+
+static enum policy_mode lower_mode(const struct policy *policy, const struct rule *rule)
+{
+	uint64_t global = policy->global.by_key[KEY_MODE]->value.number;
+	uint64_t own = rule->says.by_key[KEY_RULE_MODE]->value.number;
+	return (enum policy_mode)(own < global ? own : global);
+}
+
+/* The first rule that matches, in plan->rule; NULL when none does. */
+static const struct rule *find_rule(struct plan *plan, const struct policy *policy,
+	const struct request *request, enum match *match, char *why, size_t size)
+{
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct rule *rule = policy->rules[i];
+		*match = match_rule(rule, request, why, size);
+		if (*match == MATCH_NO)
+			continue;
+		text_copy(plan->rule, sizeof(plan->rule), rule->name);
+		struct text t = text_in(plan->rule_at, sizeof(plan->rule_at));
+		text_add(&t, "%s", rule->at);
+		plan->mode = lower_mode(policy, rule);
+		return rule;
+	}
+	return NULL;
+}
+
+/* Judges; gives the box when the verdict is BOX or MONITOR with one, else NULL. */
+static const struct box *judge(struct plan *plan, const struct policy *policy,
+	const struct request *request)
+{
+	enum match match = MATCH_NO;
+	char why[400];
+
+	if (match_exempt(policy, &request->account, why, sizeof(why))) {
+		say(plan, VERDICT_IGNORE, why);
+		return NULL;
+	}
+	if (is_off(plan, policy))
+		return NULL;
+	const struct rule *rule = find_rule(plan, policy, request, &match, why, sizeof(why));
+	if (!rule)
+		say(plan, VERDICT_IGNORE, "no rule matches");
+	else if (match == MATCH_UNKNOWN)
+		deny(plan, why);
+	else if (plan->mode == MODE_OFF)
+		say(plan, VERDICT_IGNORE, "mode = off in the rule");
+	else if (rule->gives == RULE_NONE)
+		say(plan, VERDICT_IGNORE, "the rule says box = none");
+	else if (rule->gives == RULE_DENY)
+		deny(plan, "the rule says box = deny");
+	else
+		say(plan, plan->mode == MODE_MONITOR ? VERDICT_MONITOR : VERDICT_BOX, "");
+	return rule && match == MATCH_YES && rule->gives == RULE_BOX && plan->mode != MODE_OFF
+		? rule->box
+		: NULL;
+}
+
+/* ---- the box --------------------------------------------------------------------------- */
+
+static const struct setting *get(const struct box *box, enum key_id key)
+{
+	return box->all.by_key[key];
+}
+
+static bool is_word(const struct box *box, enum key_id key, const char *word)
+{
+	return strcmp(get(box, key)->text, word) == 0;
+}
+
+static void fill_limits(struct plan *plan, const struct box *box)
+{
+	static const struct {
+		enum key_id key;
+		int resource;
+	} limits[] = {
+		{ KEY_NOFILE, RLIMIT_NOFILE },
+		{ KEY_NPROC, RLIMIT_NPROC },
+		{ KEY_CORE, RLIMIT_CORE },
+		{ KEY_FSIZE, RLIMIT_FSIZE },
+		{ KEY_DATA, RLIMIT_DATA },
+		{ KEY_STACK, RLIMIT_STACK },
+		{ KEY_MEMLOCK, RLIMIT_MEMLOCK },
+		{ KEY_AS, RLIMIT_AS },
+		{ KEY_CPU_TIME, RLIMIT_CPU },
+		{ KEY_LOCKS, RLIMIT_LOCKS },
+		{ KEY_SIGPENDING, RLIMIT_SIGPENDING },
+		{ KEY_MSGQUEUE, RLIMIT_MSGQUEUE },
+		{ KEY_NICE, RLIMIT_NICE },
+		{ KEY_RTPRIO, RLIMIT_RTPRIO },
+		{ KEY_RSS, RLIMIT_RSS },
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		const struct value *v = &get(box, limits[i].key)->value;
+		if (v->none)
+			continue;
+		plan->limits[limits[i].resource] = (struct limit){
+			.set = true,
+			.soft = v->soft == VALUE_UNLIMITED ? RLIM_INFINITY : v->soft,
+			.hard = v->hard == VALUE_UNLIMITED ? RLIM_INFINITY : v->hard,
+		};
+	}
+}
+
+static void fill_namespaces(struct plan *plan, const struct box *box)
+{
+	plan->namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	if (is_word(box, KEY_IPC, "private"))
+		plan->namespaces |= CLONE_NEWIPC;
+	if (is_word(box, KEY_NETWORK, "none")) {
+		plan->namespaces |= CLONE_NEWNET;
+		plan->loopback = true;
+	}
+}
+
+static int fill_names(struct plan *plan, const struct box *box, struct fail *f)
+{
+	const struct setting *domain = get(box, KEY_DOMAINNAME);
+
+	if (expand_host(get(box, KEY_HOSTNAME), plan->account, plan->hostname,
+		    sizeof(plan->hostname), f) < 0)
+		return -1;
+	if (domain->value.none)
+		return 0;
+	return expand_host(domain, plan->account, plan->domainname, sizeof(plan->domainname), f);
+}
+
+/* Where the session is: home, working directory, shell. */
+static int fill_places(struct plan *plan, const struct box *box, enum door door, struct fail *f)
+{
+	const struct account *account = plan->account;
+	char workdir[PATH_MAX], shell[PATH_MAX];
+	struct fail no_shell = *f;
+
+	if (expand_path(get(box, KEY_WORKDIR), account, workdir, sizeof(workdir), f) < 0)
+		return -1;
+	if (plan_shell(shell, sizeof(shell), box, account, &no_shell) < 0) {
+		/* Through PAM the application runs the shell, and judges it. */
+		if (door == DOOR_SHELL) {
+			*f = no_shell;
+			return -1;
+		}
+		shell[0] = '\0';
+	}
+	plan->home = strdup(value_is_path(account->home) ? account->home : "/");
+	plan->workdir = strdup(workdir);
+	plan->shell = strdup(shell);
+	if (!plan->home || !plan->workdir || !plan->shell)
+		return fail_err(f, ENOMEM, "make the plan", account->name);
+	return 0;
+}
+
+static int fill_box(struct plan *plan, const struct box *box, enum door door, struct fail *f)
+{
+	text_copy(plan->box, sizeof(plan->box), box->name);
+	plan->share_user = is_word(box, KEY_SHARE, "user");
+	plan->log_socket = is_word(box, KEY_LOG_SOCKET, "yes");
+	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
+	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
+	fill_namespaces(plan, box);
+	fill_limits(plan, box);
+	if (fill_names(plan, box, f) < 0 || fill_places(plan, box, door, f) < 0 ||
+		plan_tree(plan, box, f) < 0)
+		return -1;
+	plan_hash(plan);
+	return 0;
+}
+
+static void fill_global(struct plan *plan, const struct policy *policy)
+{
+	const struct settings *global = &policy->global;
+
+	plan->mode = (enum policy_mode)global->by_key[KEY_MODE]->value.number;
+	plan->timeout_ms = (unsigned)global->by_key[KEY_TIMEOUT]->value.number;
+	plan->on_error = (enum policy_on_error)global->by_key[KEY_ON_ERROR]->value.number;
+	plan->nested = (enum policy_nested)global->by_key[KEY_NESTED]->value.number;
+	plan->max_boxes = (unsigned)global->by_key[KEY_MAX_BOXES]->value.number;
+}
+
+int plan_make(struct plan *out, const struct policy *policy, const struct request *request,
+	struct fail *f)
+{
+	struct plan plan = { .account = &request->account };
+
+	fill_global(&plan, policy);
+	const struct box *box = judge(&plan, policy, request);
+	if (box && fill_box(&plan, box, request->door, f) < 0) {
+		plan_free(&plan);
+		return -1;
+	}
+	*out = plan;
+	return 0;
+}
+
+int plan_add_step(struct plan *plan, struct step step, struct fail *f)
+{
+	OWN_STR target = strdup(step.target ? step.target : "");
+	OWN_STR source = strdup(step.source ? step.source : "");
+	struct step *steps = reallocarray(plan->steps, plan->n_steps + 1, sizeof(*steps));
+
+	if (steps)
+		plan->steps = steps;
+	if (!steps || !target || !source)
+		return fail_err(f, ENOMEM, "make the plan", step.target ? step.target : "");
+	step.target = take_str(&target);
+	step.source = take_str(&source);
+	plan->steps[plan->n_steps++] = step;
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		free(plan->steps[i].target);
+		free(plan->steps[i].source);
+	}
+	free(plan->steps);
+	free(plan->home);
+	free(plan->shell);
+	free(plan->workdir);
+	*plan = (struct plan){ 0 };
+}

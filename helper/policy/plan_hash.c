@@ -1,0 +1,74 @@
+#include "helper/policy/plan_hash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef unsigned __int128 hash;
+
+/* FNV-1a with 128 bits: the offset basis and the prime 2^88 + 2^8 + 0x3b. */
+#define BASIS ((hash)0x6c62272e07bb0142ull << 64 | 0x62b821756295c58dull)
+#define PRIME ((hash)1 << 88 | 0x13b)
+
+static void add_bytes(hash *h, const void *p, size_t n)
+{
+	const unsigned char *bytes = p;
+
+	for (size_t i = 0; i < n; i++)
+		*h = (*h ^ bytes[i]) * PRIME;
+}
+
+static void add_number(hash *h, uint64_t number)
+{
+	add_bytes(h, &number, sizeof(number));
+}
+
+/* With its length, so that "ab" "c" is not "a" "bc". */
+static void add_text(hash *h, const char *s)
+{
+	add_number(h, strlen(s));
+	add_bytes(h, s, strlen(s));
+}
+
+static void add_step(hash *h, const struct step *step)
+{
+	add_number(h, step->op);
+	add_text(h, step->target);
+	add_text(h, step->source);
+	add_number(h, step->attr);
+	add_number(h, step->size);
+	add_number(h, step->mode);
+	add_number(h, step->dev);
+	add_number(h, step->gid);
+}
+
+/*
+ * Not in it: rule, verdict, time-outs, home, shell, workdir (a session's); the account but
+ * for its uid, because boxes are looked for below the uid anyway. Limits, capabilities and
+ * no_new_privs are a session's too, but a strict rule must not join a lax box: they count.
+ */
+void plan_hash(struct plan *plan)
+{
+	hash h = BASIS;
+
+	add_text(&h, plan->box);
+	add_number(&h, plan->account->uid);
+	add_number(&h, plan->share_user);
+	add_number(&h, plan->nested);
+	add_number(&h, plan->namespaces);
+	add_text(&h, plan->hostname);
+	add_text(&h, plan->domainname);
+	add_number(&h, plan->loopback);
+	add_number(&h, plan->log_socket);
+	add_number(&h, plan->n_steps);
+	for (size_t i = 0; i < plan->n_steps; i++)
+		add_step(&h, &plan->steps[i]);
+	for (size_t i = 0; i < PLAN_LIMITS; i++) {
+		add_number(&h, plan->limits[i].set);
+		add_number(&h, plan->limits[i].soft);
+		add_number(&h, plan->limits[i].hard);
+	}
+	add_number(&h, plan->capabilities);
+	add_number(&h, plan->no_new_privs);
+	snprintf(plan->hash, sizeof(plan->hash), "%016llx%016llx", (unsigned long long)(h >> 64),
+		(unsigned long long)h);
+}

@@ -1,0 +1,90 @@
+#include "helper/policy/plan.h"
+
+#include <inttypes.h>
+#include <linux/mount.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+static void print_attr(uint64_t attr, FILE *to)
+{
+	static const struct {
+		uint64_t bit;
+		const char *name;
+	} names[] = {
+		{ MOUNT_ATTR_RDONLY, "ro" },
+		{ MOUNT_ATTR_NOSUID, "nosuid" },
+		{ MOUNT_ATTR_NODEV, "nodev" },
+		{ MOUNT_ATTR_NOEXEC, "noexec" },
+	};
+	const char *before = " ";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!(attr & names[i].bit))
+			continue;
+		fprintf(to, "%s%s", before, names[i].name);
+		before = ",";
+	}
+}
+
+static const char *const verbs[] = {
+	[STEP_ATTR] = "flags",
+	[STEP_TREE] = "bind",
+	[STEP_TMPFS] = "tmpfs",
+	[STEP_SCRATCH] = "scratch",
+	[STEP_DROP] = "drop",
+	[STEP_COVER] = "cover",
+	[STEP_HOME] = "home",
+	[STEP_PROC] = "proc",
+	[STEP_SYSFS] = "sysfs",
+	[STEP_DEVPTS] = "devpts",
+	[STEP_MQUEUE] = "mqueue",
+	[STEP_DIR] = "dir",
+	[STEP_FILE] = "file",
+	[STEP_LINK] = "link",
+	[STEP_NODE] = "node",
+	[STEP_HIDE] = "hide",
+	[STEP_FREEZE] = "freeze",
+	[STEP_LOG_SOCKET] = "log",
+	[STEP_MARKER] = "marker",
+};
+
+static void print_source(const struct step *step, FILE *to)
+{
+	switch (step->op) {
+	case STEP_COVER:
+		fprintf(to, " with %s", step->source);
+		break;
+	case STEP_SCRATCH:
+		fprintf(to, " and %s", step->source);
+		break;
+	case STEP_LINK:
+		fprintf(to, " to %s", step->source);
+		break;
+	default:
+		fprintf(to, " from %s", step->source);
+		break;
+	}
+}
+
+static void print_step(const struct step *step, FILE *to)
+{
+	fprintf(to, "%-7s %s", verbs[step->op], step->target);
+	if (step->source[0])
+		print_source(step, to);
+	if (step->op == STEP_NODE)
+		fprintf(to, " %u:%u", major(step->dev), minor(step->dev));
+	if (step->mode)
+		fprintf(to, " mode=%04o", (unsigned)step->mode);
+	if (step->gid)
+		fprintf(to, " gid=%u", step->gid);
+	if (step->size)
+		fprintf(to, " size=%" PRIu64, step->size);
+	print_attr(step->attr, to);
+	fputc('\n', to);
+}
+
+void plan_print(const struct plan *plan, FILE *to)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		print_step(&plan->steps[i], to);
+}

@@ -1,0 +1,257 @@
+#include "lib/linux/path.h"
+
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What is not trusted about it, or NULL. */
+static const char *distrust(const struct stat *st)
+{
+	if (S_ISLNK(st->st_mode))
+		return "it is a symbolic link";
+	if (st->st_uid != 0)
+		return "it is not owned by root";
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return "group or others can write to it";
+	return NULL;
+}
+
+static int check(int fd, const char *path, bool directory, struct fail *f)
+{
+	struct stat st;
+	const char *why;
+
+	if (fstat(fd, &st) < 0)
+		return fail_sys(f, "look at", path);
+	why = distrust(&st);
+	if (!why && directory != S_ISDIR(st.st_mode))
+		why = directory ? "it is no directory" : "it is no regular file";
+	if (!why && !directory && !S_ISREG(st.st_mode))
+		why = "it is no regular file";
+	return why ? fail_say(f, FAIL_REFUSED, "trust", path, "%s", why) : 0;
+}
+
+int path_open_file_at(int *fd, int dir, const char *name, const char *path, struct fail *f)
+{
+	/* First without opening: to open a device or a pipe has effects of its own. */
+	OWN_FD look = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (look < 0)
+		return fail_sys(f, "open", path);
+	if (check(look, path, false, f) < 0)
+		return -1;
+
+	OWN_FD file = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (file < 0)
+		return fail_sys(f, "open", path);
+	if (check(file, path, false, f) < 0)
+		return -1;
+	*fd = take_fd(&file);
+	return 0;
+}
+
+/*
+ * Walks to the directory that holds the last component of `path`, whose name goes to
+ * *last ("" for the root directory itself).
+ */
+static int walk(int *fd, const char *path, const char **last, struct fail *f)
+{
+	char part[PATH_MAX];
+	size_t from = 1;
+
+	if (*path != '/' || strlen(path) >= sizeof(part))
+		return fail_err(f, EINVAL, "open", path);
+	OWN_FD dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return fail_sys(f, "open", "/");
+	if (check(dir, "/", true, f) < 0)
+		return -1;
+	for (;;) {
+		from += strspn(path + from, "/");
+		size_t end = from + strcspn(path + from, "/");
+		if (!path[end + strspn(path + end, "/")])
+			break;
+		memcpy(part, path, end);
+		part[end] = '\0';
+		OWN_FD next = openat(dir, part + from, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return fail_sys(f, "open", part);
+		if (check(next, part, true, f) < 0)
+			return -1;
+		own_fd_close(&dir);
+		dir = take_fd(&next);
+		from = end;
+	}
+	*last = path + from;
+	*fd = take_fd(&dir);
+	return 0;
+}
+
+/* The last component without slashes after it; false when it is too long or dots. */
+static bool last_name(const char *last, char *name, size_t size)
+{
+	size_t n = strcspn(last, "/");
+
+	if (n >= size)
+		return false;
+	memcpy(name, last, n);
+	name[n] = '\0';
+	return strcmp(name, "..") != 0;
+}
+
+int path_open_file(int *fd, const char *path, struct fail *f)
+{
+	OWN_FD dir = -1;
+	const char *last;
+	char name[NAME_MAX + 1];
+
+	if (walk(&dir, path, &last, f) < 0)
+		return -1;
+	if (!last_name(last, name, sizeof(name)))
+		return fail_err(f, EINVAL, "open", path);
+	return path_open_file_at(fd, dir, name, path, f);
+}
+
+int path_open_directory(int *fd, const char *path, struct fail *f)
+{
+	OWN_FD dir = -1;
+	const char *last;
+	char name[NAME_MAX + 1];
+
+	if (walk(&dir, path, &last, f) < 0)
+		return -1;
+	if (!last_name(last, name, sizeof(name)))
+		return fail_err(f, EINVAL, "open", path);
+
+	OWN_FD look = openat(dir, *name ? name : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (look < 0)
+		return fail_sys(f, "open", path);
+	if (check(look, path, true, f) < 0)
+		return -1;
+	/* "." of what was checked: the same directory, now readable. */
+	OWN_FD readable = openat(look, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (readable < 0)
+		return fail_sys(f, "open", path);
+	*fd = take_fd(&readable);
+	return 0;
+}
+
+/* ---- names without links ------------------------------------------------------------- */
+
+#define LINKS_MAX 40 /* as the kernel has it */
+
+/* Puts the text of the link before what is still to be walked. */
+static bool put_before(int link, char *rest, size_t size)
+{
+	char target[PATH_MAX], all[PATH_MAX];
+	ssize_t n = readlinkat(link, "", target, sizeof(target) - 1);
+	struct text t = text_in(all, sizeof(all));
+
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	text_add(&t, "%s/%s", target, rest);
+	if (t.cut || !text_copy(rest, size, all)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	return true;
+}
+
+/* Cuts the last component off; "" stands for the root. */
+static void go_up(char *name)
+{
+	char *slash = strrchr(name, '/');
+	if (slash)
+		*slash = '\0';
+}
+
+struct finder {
+	int dir;             /* where we are */
+	char at[PATH_MAX];   /* its name; "" is the root */
+	char rest[PATH_MAX]; /* what is still to be walked */
+	int links;
+};
+
+static bool start(struct finder *w)
+{
+	own_fd_close(&w->dir);
+	w->at[0] = '\0';
+	w->dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return w->dir >= 0;
+}
+
+/* One component that is a link: only one in a directory that is root's alone. */
+static bool follow(struct finder *w, int link)
+{
+	struct stat st;
+
+	if (fstat(w->dir, &st) < 0)
+		return false;
+	if (distrust(&st) || ++w->links > LINKS_MAX) {
+		errno = ELOOP;
+		return false;
+	}
+	if (!put_before(link, w->rest, sizeof(w->rest)))
+		return false;
+	return w->rest[0] == '/' ? start(w) : true;
+}
+
+static bool descend(struct finder *w, const char *name)
+{
+	struct stat st;
+	OWN_FD next = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (next < 0 || fstat(next, &st) < 0)
+		return false;
+	if (S_ISLNK(st.st_mode))
+		return follow(w, next);
+	if (!S_ISDIR(st.st_mode)) {
+		errno = ENOTDIR;
+		return false;
+	}
+	if (strcmp(name, "..") == 0) {
+		go_up(w->at);
+	} else {
+		struct text t = text_in(w->at + strlen(w->at), sizeof(w->at) - strlen(w->at));
+		text_add(&t, "/%s", name);
+		if (t.cut) {
+			errno = ENAMETOOLONG;
+			return false;
+		}
+	}
+	own_fd_close(&w->dir);
+	w->dir = take_fd(&next);
+	return true;
+}
+
+bool path_find_directory(const char *path, char *out, size_t size)
+{
+	struct finder w = { .dir = -1 };
+	char name[NAME_MAX + 1];
+	bool fine = *path == '/' && text_copy(w.rest, sizeof(w.rest), path);
+
+	errno = EINVAL;
+	fine = fine && start(&w);
+	while (fine) {
+		size_t from = strspn(w.rest, "/");
+		size_t n = strcspn(w.rest + from, "/");
+		if (n == 0)
+			break;
+		if (n >= sizeof(name)) {
+			errno = ENAMETOOLONG;
+			fine = false;
+			break;
+		}
+		memcpy(name, w.rest + from, n);
+		name[n] = '\0';
+		memmove(w.rest, w.rest + from + n, strlen(w.rest + from + n) + 1);
+		if (strcmp(name, ".") != 0)
+			fine = descend(&w, name);
+	}
+	own_fd_close(&w.dir);
+	return fine && text_copy(out, size, w.at[0] ? w.at : "/");
+}
