@@ -102,8 +102,10 @@ struct plan {
 	struct limit limits[PLAN_LIMITS];
 	uint64_t capabilities; /* bounding set kept, bit by number */
 	bool no_new_privs;
+	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
-	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper */
+	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;
+			"" where there is none and the door is PAM's, which needs none */
 	char *workdir;
 
 	/* of the resolved plan without what belongs to one session: equal hashes, same box */

@@ -42,7 +42,7 @@ static void add_step(hash *h, const struct step *step)
 }
 
 /*
- * Not in it: rule, verdict, time-outs, home, shell, workdir (a session's); the account but
+ * Not in it: rule, verdict, time-outs, home, workdir (a session's); the account but
  * for its uid, because boxes are looked for below the uid anyway. Limits, capabilities and
  * no_new_privs are a session's too, but a strict rule must not join a lax box: they count.
  */
@@ -69,6 +69,8 @@ void plan_hash(struct plan *plan)
 	}
 	add_number(&h, plan->capabilities);
 	add_number(&h, plan->no_new_privs);
+	/* In the marker of the box, for a last exec. */
+	add_text(&h, plan->shell);
 	snprintf(plan->hash, sizeof(plan->hash), "%016llx%016llx", (unsigned long long)(h >> 64),
 		(unsigned long long)h);
 }

@@ -31,7 +31,8 @@ static bool read_word(struct value *v, const struct key *key, const char *s, str
 	int place = key_word(key->built, s);
 
 	if (place >= 0) {
-		v->number = (uint64_t)place;
+		/* What of yes and no is built does not change what they mean. */
+		v->number = key->kind == KIND_BOOL ? *s == 'y' : (uint64_t)place;
 		return true;
 	}
 	if (key_word(key->later, s) >= 0)

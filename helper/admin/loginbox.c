@@ -1,0 +1,132 @@
+/*
+ * The command `loginbox`: a table of verbs. It is not set-uid: what a user may not read or
+ * do, the kernel refuses.
+ */
+#include "helper/admin/admin.h"
+
+#include "lib/base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct admin_verb verbs[] = {
+	{ "check", "[--config DIR]", "read the whole policy and say what is wrong with it",
+		admin_check },
+	{ "explain", "USER [--service S] [--rhost IP] [--ruser U] [--config DIR]",
+		"which rule a login gets, and what the box is", admin_explain },
+	{ "off", "", "box nobody from now on (break-glass)", admin_off },
+	{ "on", "", "follow the policy again", admin_on },
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static void print_usage(FILE *to)
+{
+	fprintf(to, "usage: loginbox VERB ...\n");
+	for (size_t i = 0; i < N_VERBS; i++)
+		fprintf(to, "  %s%s%s\n      %s\n", verbs[i].name, *verbs[i].usage ? " " : "",
+			verbs[i].usage, verbs[i].help);
+}
+
+static int wrong_call(const struct admin_verb *verb, const char *what, const char *word)
+{
+	char shown[200];
+	struct text t = text_in(shown, sizeof(shown));
+
+	text_add(&t, "%s", word);
+	text_clean(shown);
+	fprintf(stderr, "loginbox: %s%s%s%s\n", what, *shown ? " '" : "", shown, *shown ? "'" : "");
+	fprintf(stderr, "usage: loginbox %s%s%s\n", verb->name, *verb->usage ? " " : "", verb->usage);
+	return EXIT_CALLED_WRONGLY;
+}
+
+/* Takes one option at argv[*at]; 1 taken, 0 not known, -1 without its value. */
+static int take_option(const struct admin_option *options, int argc, char **argv, int *at)
+{
+	const char *word = argv[*at];
+
+	for (const struct admin_option *o = options; o->name; o++) {
+		size_t n = strlen(o->name);
+		if (strncmp(word, o->name, n) != 0 || (word[n] && word[n] != '='))
+			continue;
+		if (word[n] == '=') {
+			*o->value = word + n + 1;
+			return 1;
+		}
+		if (*at + 1 >= argc)
+			return -1;
+		*o->value = argv[++*at];
+		return 1;
+	}
+	return 0;
+}
+
+int admin_read(const struct admin_verb *verb, int argc, char **argv,
+	const struct admin_option *options, const char **words, int n_words)
+{
+	bool options_ended = false;
+	int n = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!options_ended && strcmp(argv[i], "--") == 0) {
+			options_ended = true;
+		} else if (!options_ended && argv[i][0] == '-') {
+			int taken = take_option(options, argc, argv, &i);
+			if (taken <= 0)
+				return wrong_call(verb, taken < 0 ? "no value for" : "unknown option",
+					argv[i]);
+		} else if (n < n_words) {
+			words[n++] = argv[i];
+		} else {
+			return wrong_call(verb, "one word too many:", argv[i]);
+		}
+	}
+	return n == n_words ? EXIT_DONE : wrong_call(verb, "a word is missing", "");
+}
+
+int admin_fail(const struct fail *f)
+{
+	char words[700];
+
+	fprintf(stderr, "loginbox: %s\n", fail_word(f, words, sizeof(words)));
+	switch (f->kind) {
+	case FAIL_USAGE:
+		return EXIT_CALLED_WRONGLY;
+	case FAIL_REFUSED:
+	case FAIL_POLICY:
+		return EXIT_REFUSED;
+	default:
+		return f->err == EACCES || f->err == EPERM ? EXIT_REFUSED : EXIT_SYSTEM;
+	}
+}
+
+bool admin_is_root(const char *what)
+{
+	if (geteuid() == 0)
+		return true;
+	fprintf(stderr, "loginbox: only root may use %s\n", what);
+	return false;
+}
+
+int admin_finish(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "loginbox: cannot write the answer: %s\n", strerror(errno));
+	return code ? code : EXIT_SYSTEM;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+		print_usage(stdout);
+		return admin_finish(EXIT_DONE);
+	}
+	for (size_t i = 0; argc >= 2 && i < N_VERBS; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return admin_finish(verbs[i].run(&verbs[i], argc - 1, argv + 1));
+	print_usage(stderr);
+	return EXIT_CALLED_WRONGLY;
+}
