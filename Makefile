@@ -52,12 +52,16 @@ NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0)
 LIB_SRC    := $(wildcard lib/base/*.c lib/linux/*.c lib/wire/*.c)
 HELPER_SRC := $(wildcard helper/policy/*.c helper/state/*.c helper/build/*.c helper/keeper/*.c)
 ADMIN_SRC  := $(wildcard helper/admin/*.c)
-MAIN_SRC   := helper/main.c helper/sanitise.c
+MAIN_SRC   := $(wildcard helper/*.c)
 # The module stands on few modules of lib/, so that it links libpam and libc alone.
 MODULE_SRC := $(wildcard pam/*.c) lib/base/fail.c lib/base/fdio.c lib/base/text.c \
 	lib/linux/sys.c lib/linux/ns.c lib/linux/rlimit.c lib/linux/caps.c lib/linux/keys.c \
 	lib/linux/cwd.c lib/linux/fds.c
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+
+V ?=
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $@)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 ENGINE_OBJ := $(call obj,$(LIB_SRC) $(HELPER_SRC))
@@ -68,20 +72,25 @@ all: $(PROGRAMS) ## the module, the helper and the command
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(OURS) $(HARDEN) $(NL_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(OURS) $(HARDEN) $(NL_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ)
-	$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/loginbox: $(call obj,$(ADMIN_SRC)) $(ENGINE_OBJ)
-	$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/pam_loginbox.so: $(call obj,$(MODULE_SRC)) pam/pam_loginbox.map
-	$(CC) -shared $(CFLAGS) $(LINK) $(LDFLAGS) -Wl,--version-script=pam/pam_loginbox.map \
+	$(call say,LINK)
+	$(Q)$(CC) -shared $(CFLAGS) $(LINK) $(LDFLAGS) -Wl,--version-script=pam/pam_loginbox.map \
 		-Wl,-z,defs -o $@ $(filter %.o,$^) -lpam
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(ENGINE_OBJ)
-	$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 unit: $(UNIT_BIN) ## build the unit tests
 

@@ -6,8 +6,6 @@
 size_t cwd_enter_as(uid_t uid, gid_t gid, const char *const paths[])
 {
 	size_t i;
-	/* The group first: without a root's fsuid it could not be changed back in any order,
-	 * but with it the user's ids are in force together only for chdir(2). */
 	gid_t old_gid = (gid_t)setfsgid(gid);
 	uid_t old_uid = (uid_t)setfsuid(uid);
 

@@ -1,0 +1,164 @@
+/*
+ * The timeline of both sides. Time goes down; the keeper is in the host's namespaces, init
+ * in the box's.
+ *
+ *	keeper                                 init (pid 1 of the box)
+ *	------                                 -----------------------
+ *	directory and note of the box
+ *	rendezvous, not yet answered
+ *	socket pair; clone3 with the new
+ *	  namespaces and a pidfd               dies with the keeper from here on
+ *	waits, with the plan's deadline        cuts its mounts off
+ *	                                       network, names, tree, devices (the plan's steps)
+ *	                                       own 0-2 on the box's null device
+ *	                         <-- BUILT --- or FAILED with the first cause
+ *	note with init's pid
+ *	RUN -->
+ *	                                       closes all but the control socket
+ *	verdict to the module, with the pidfd  drops every capability
+ *	lock of the user released              reaps
+ *
+ * The end of the connection before RUN ends init; after RUN it tells the keeper that the
+ * box is dead, also while the kernel still waits for a child that the application has not
+ * reaped, when the pidfd is silent.
+ */
+#include "helper/build/build.h"
+
+#include "helper/build/build_inside.h"
+#include "helper/build/sync.h"
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/linux/fds.h"
+#include "lib/linux/ns.h"
+#include "lib/linux/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The host's null device would be a handle on the host's tree: take the box's. */
+static int renew_stdio(struct fail *f)
+{
+	OWN_FD null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+
+	if (null < 0)
+		return fail_sys(f, "open", "/dev/null");
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(null, fd) < 0)
+			return fail_sys(f, "open", "/dev/null");
+	return 0;
+}
+
+static void report(int control, enum sync_kind kind, int log_socket, const struct fail *cause)
+{
+	struct sync word = { .kind = kind, .fail = *cause };
+	struct fdio_fds fds = { .fd = { log_socket }, .n = log_socket >= 0 };
+	struct fail ignored = { 0 };
+
+	if (fdio_send(control, &word, sizeof(word), &fds, &ignored) < 0)
+		_exit(1); /* the keeper is gone */
+}
+
+/* The inside process: everything up to RUN, then `live`. */
+static void __attribute__((noreturn))
+run_inside(const struct plan *plan, const char *id, int control, build_live *live)
+{
+	struct fail f = FAIL_BY("inside");
+	struct sync go;
+	int log_socket = -1;
+
+	/* A keeper that died before this call has closed the other end: nobody says RUN. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
+		fail_sys(&f, "prepare init", "");
+	else if (build_inside(plan, id, &log_socket, &f) == 0 && chdir("/") == 0)
+		renew_stdio(&f);
+	if (fail_is_set(&f)) {
+		report(control, SYNC_FAILED, -1, &f);
+		_exit(1);
+	}
+	report(control, SYNC_BUILT, log_socket, &f);
+	ssize_t n = fdio_recv(control, &go, sizeof(go), NULL, NULL, 0, &f);
+	if (n != sizeof(go) || go.kind != SYNC_RUN)
+		_exit(1);
+	live(control);
+	_exit(1);
+}
+
+int build_start(struct build *out, const struct plan *plan, const char *id, build_live *live,
+	struct fail *f)
+{
+	int pair[2], pidfd = -1;
+
+	*out = (struct build){ .init = -1, .control = -1, .log_socket = -1 };
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail_sys(f, "make socket pair", "");
+	OWN_FD ours = pair[0];
+	OWN_FD theirs = pair[1];
+
+	struct clone_args args = { .flags = plan->namespaces | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD };
+	int pid = sys_clone3(&args);
+	if (pid < 0)
+		return fail_sys(f, "make the box's namespaces (clone3)", "");
+	if (pid == 0) {
+		/* Its own copy of the keeper's end would hide the keeper's death. */
+		own_fd_close(&ours);
+		run_inside(plan, id, theirs, live);
+	}
+	*out = (struct build){ .init = pidfd,
+		.init_pid = pid,
+		.control = take_fd(&ours),
+		.log_socket = -1 };
+	return 0;
+}
+
+static int hear_built(struct build *build, int64_t deadline_ms, struct fail *f)
+{
+	struct sync word = { 0 };
+	struct fdio_fds fds = { 0 };
+	ssize_t n = fdio_recv(build->control, &word, sizeof(word), &fds, NULL, deadline_ms, f);
+
+	if (n < 0)
+		return f->err == ETIMEDOUT
+			? (*f = FAIL_BY("keeper"),
+				  fail_err(f, ETIMEDOUT, "build the box in its time", ""))
+			: -1;
+	if (n != sizeof(word))
+		return fail_say(f, FAIL_SYSTEM, "build the box", "", "its init died");
+	if (word.kind == SYNC_FAILED && fail_is_set(&word.fail)) {
+		*f = word.fail;
+		return -1;
+	}
+	if (word.kind != SYNC_BUILT)
+		return fail_err(f, EPROTO, "build the box", "");
+	build->log_socket = fds.n ? fds.fd[0] : -1;
+	return 0;
+}
+
+int build_finish(struct build *build, int64_t deadline_ms, struct fail *f)
+{
+	struct sync go = { .kind = SYNC_RUN };
+
+	if (hear_built(build, deadline_ms, f) == 0 &&
+		fdio_send(build->control, &go, sizeof(go), NULL, f) == 0)
+		return 0;
+	build_abandon(build);
+	return -1;
+}
+
+void build_abandon(struct build *build)
+{
+	if (build->init >= 0) {
+		siginfo_t info;
+		sys_pidfd_kill(build->init, SIGKILL);
+		waitid(P_PIDFD, (id_t)build->init, &info, WEXITED);
+	}
+	own_fd_close(&build->init);
+	own_fd_close(&build->control);
+	own_fd_close(&build->log_socket);
+}

@@ -1,0 +1,40 @@
+/*
+ * build.h - a new box, seen from the host's side.
+ *
+ * Uses: helper/policy/plan, helper/build/build_inside, helper/build/sync, lib/linux.
+ */
+#ifndef HELPER_BUILD_BUILD_H
+#define HELPER_BUILD_BUILD_H
+
+#include "helper/policy/plan.h"
+#include "lib/base/fail.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A box that runs: descriptors of whoever built it. */
+struct build {
+	int init;       /* pidfd of the box's pid 1 */
+	pid_t init_pid; /* in the host's pid namespace */
+	int control;    /* to init; its end means that the box is dead */
+	int log_socket; /* the box's /dev/log, or -1 */
+};
+
+/* What pid 1 of a finished box does for ever. Given by the keeper, so that
+ * building knows nothing of living. */
+typedef void build_live(int control);
+
+/* Makes the box's namespaces and its init, which begins to build; returns at once. */
+int build_start(struct build *out, const struct plan *plan, const char *id, build_live *live,
+	struct fail *f);
+
+/*
+ * Waits until init has built all of the plan, then lets it run. On failure (its own, or
+ * nothing heard before `deadline_ms`) init is killed and reaped, and `f` says why.
+ */
+int build_finish(struct build *build, int64_t deadline_ms, struct fail *f);
+
+/* Kills and reaps init as far as that does not wait, and closes what is open. */
+void build_abandon(struct build *build);
+
+#endif

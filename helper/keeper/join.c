@@ -1,0 +1,96 @@
+#include "helper/keeper/join.h"
+
+#include "helper/keeper/keeper.h"
+#include "helper/keeper/verdict.h"
+#include "helper/state/note.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ANSWER_MS 5000 /* a keeper answers at once, or is as good as dead */
+
+struct join {
+	const struct plan *plan;
+	const struct session_login *login;
+	int64_t deadline_ms;
+	bool done;
+};
+
+/* Nobody answers: when the keeper's very process is gone too, the box is. */
+static void sweep(const struct place *place, const struct place_box *box)
+{
+	struct note note;
+	struct fail f = { 0 };
+	char boot[40];
+	OWN_FD dir = place_box_open(place, box);
+
+	if (dir < 0)
+		return;
+	if (note_read(dir, &note, &f) == 0 && note_boot(boot, sizeof(boot)) == 0 &&
+		strcmp(boot, note.boot) == 0 &&
+		(note_process_lives(&note.keeper) || note_process_lives(&note.init)))
+		return;
+	place_box_forget(place, box);
+}
+
+static int ask(int sock, const struct join *j, const char *id, struct fail *f)
+{
+	struct wire_join ask = { .head = WIRE_HEAD(WIRE_JOIN) };
+	struct wire_head answer;
+	struct fdio_fds fds = j->login->fds;
+	int64_t soon = fdio_now_ms() + ANSWER_MS;
+
+	text_copy(ask.hash, sizeof(ask.hash), j->plan->hash);
+	verdict_of_plan(&ask.verdict, j->plan, id);
+	fds.fd[WIRE_FD_SOCKET] = j->login->sock;
+	fds.n = WIRE_FDS + 1;
+	if (fdio_send(sock, &ask, sizeof(ask), &fds, f) < 0)
+		return -1;
+	if (fdio_recv(sock, &answer, sizeof(answer), NULL, NULL,
+		    soon < j->deadline_ms ? soon : j->deadline_ms, f) != sizeof(answer))
+		return -1;
+	return wire_is(&answer, WIRE_JOINED) ? 0 : -1;
+}
+
+static int try_box(const struct place *place, const struct place_box *box, void *arg)
+{
+	struct join *j = arg;
+	struct fail f = { 0 };
+	struct sockaddr_un at;
+	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	place_address(box, &at);
+	if (sock < 0)
+		return 0;
+	if (connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		if (errno == ECONNREFUSED || errno == ENOENT)
+			sweep(place, box);
+		return 0;
+	}
+	if (j->plan->share_user && ask(sock, j, box->id, &f) == 0)
+		j->done = true;
+	return j->done;
+}
+
+int join_or_start(const struct plan *plan, const struct session_login *login,
+	int64_t deadline_ms, struct fail *f)
+{
+	struct join j = { .plan = plan, .login = login, .deadline_ms = deadline_ms };
+	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
+
+	if (place_open(&place, f) < 0)
+		return -1;
+	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
+	if (lock < 0)
+		return -1;
+	place_each(&place, plan->account->uid, try_box, &j);
+	if (j.done)
+		return 0;
+	if (place_count(&place, plan->account->uid) >= plan->max_boxes)
+		return fail_say(f, FAIL_REFUSED, "open a box", plan->account->name,
+			"the host has as many boxes as max_boxes allows");
+	return keeper_start(plan, &place, lock, login, deadline_ms, f);
+}

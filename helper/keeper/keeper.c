@@ -1,0 +1,269 @@
+#include "helper/keeper/keeper.h"
+
+#include "helper/build/build.h"
+#include "helper/keeper/init.h"
+#include "helper/keeper/log.h"
+#include "helper/keeper/title.h"
+#include "helper/keeper/verdict.h"
+#include "helper/state/note.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BACKLOG 64
+#define PEER_MS 500    /* how long a helper that has connected may take to speak */
+#define BUSY_MS 10     /* how soon a lock that another holds is tried again */
+#define FIXED_POLLS 4  /* listener, init's pidfd, init's socket, the log socket */
+
+enum state { LIVING, ENDING };
+
+struct keeper {
+	const struct plan *plan;
+	struct place place;
+	struct place_box box;
+	struct note note;
+	struct build build;
+	struct log log;
+	struct sessions sessions;
+	int listener;
+	enum state state;
+	bool reaped;
+	struct pollfd *polls;
+	size_t polls_room;
+};
+
+static int open_rendezvous(struct keeper *k, struct fail *f)
+{
+	struct sockaddr_un at;
+
+	place_address(&k->box, &at);
+	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (sock < 0 || bind(sock, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+		listen(sock, BACKLOG) < 0)
+		return fail_sys(f, "open rendezvous", at.sun_path);
+	k->listener = take_fd(&sock);
+	return 0;
+}
+
+static int write_note(struct keeper *k, struct fail *f)
+{
+	OWN_FD dir = place_box_open(&k->place, &k->box);
+	if (dir < 0)
+		return fail_sys(f, "open state directory", k->box.id);
+	return note_write(dir, &k->note, f);
+}
+
+static int begin_note(struct keeper *k, struct fail *f)
+{
+	const struct plan *plan = k->plan;
+
+	k->note.made = (uint64_t)time(NULL);
+	text_copy(k->note.box, sizeof(k->note.box), plan->box);
+	snprintf(k->note.rule, sizeof(k->note.rule), "%s@%s", plan->rule, plan->rule_at);
+	text_copy(k->note.hash, sizeof(k->note.hash), plan->hash);
+	if (!text_copy(k->note.user, sizeof(k->note.user), plan->account->name))
+		return fail_err(f, ENAMETOOLONG, "write note", plan->account->name);
+	if (note_boot(k->note.boot, sizeof(k->note.boot)) < 0 ||
+		note_process_of(getpid(), &k->note.keeper) < 0)
+		return fail_sys(f, "look at own process", "/proc");
+	return write_note(k, f);
+}
+
+/* The note first, then the thing: what a note names can be cleaned up after any death. */
+static int build_box(struct keeper *k, int64_t deadline_ms, struct fail *f)
+{
+	k->build = (struct build){ .init = -1, .control = -1, .log_socket = -1 };
+	if (begin_note(k, f) < 0 || open_rendezvous(k, f) < 0 ||
+		build_start(&k->build, k->plan, k->box.id, init_live, f) < 0)
+		return -1;
+	if (note_process_of(k->build.init_pid, &k->note.init) < 0 || write_note(k, f) < 0) {
+		fail_sys(f, "write note", k->box.id);
+		build_abandon(&k->build);
+		return -1;
+	}
+	return build_finish(&k->build, deadline_ms, f);
+}
+
+/* Never joined again from here on; whoever is inside is killed by the kernel with init. */
+static void end_box(struct keeper *k)
+{
+	if (k->state == ENDING)
+		return;
+	k->state = ENDING;
+	place_box_hide(&k->place, &k->box);
+	sys_pidfd_kill(k->build.init, SIGKILL);
+}
+
+/*
+ * A login that has the lock may be about to join: it is let in, or the lock comes free.
+ * Returns in how many milliseconds to ask again, -1: not at all.
+ */
+static int end_if_empty(struct keeper *k)
+{
+	struct fail f = { 0 };
+
+	if (k->state != LIVING || k->sessions.n)
+		return -1;
+	OWN_FD lock = place_lock(&k->place, k->box.uid, 0, &f);
+	if (lock < 0)
+		return BUSY_MS;
+	end_box(k);
+	return -1;
+}
+
+static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_fds *fds)
+{
+	struct wire_head answer = WIRE_HEAD(WIRE_REFUSED);
+	struct session_login login = { .sock = -1 };
+	struct fail f = { 0 };
+
+	ask->hash[sizeof(ask->hash) - 1] = '\0';
+	if (k->state == LIVING && fds->n == WIRE_FDS + 1 && strcmp(ask->hash, k->plan->hash) == 0) {
+		login.sock = take_fd(&fds->fd[WIRE_FD_SOCKET]);
+		login.fds = *fds;
+		fds->n = 0;
+		if (session_add(&k->sessions, &login, &f) == 0) {
+			struct session *s = &k->sessions.at[k->sessions.n - 1];
+			answer.kind = WIRE_JOINED;
+			/* A module that has given up has closed its end: its pidfd tells the rest. */
+			verdict_send(s->sock, &ask->verdict, k->build.init, &f);
+		}
+	}
+	fdio_send(peer, &answer, sizeof(answer), NULL, &f);
+}
+
+static void accept_one(struct keeper *k)
+{
+	union {
+		struct wire_head head;
+		struct wire_join join;
+	} ask;
+	struct fdio_fds fds = { 0 };
+	struct ucred who;
+	socklen_t size = sizeof(who);
+	struct fail f = { 0 };
+	OWN_FD peer = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (peer < 0 || getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != 0)
+		return;
+	ssize_t n = fdio_recv(peer, &ask, sizeof(ask), &fds, NULL, fdio_now_ms() + PEER_MS, &f);
+	if (n == sizeof(ask.join) && wire_is(&ask.head, WIRE_JOIN)) {
+		join(k, peer, &ask.join, &fds);
+	} else if (n == sizeof(ask.head) && wire_is(&ask.head, WIRE_KILL)) {
+		/* The other end of `peer` sees it close when the box is gone. */
+		end_box(k);
+	}
+	fdio_fds_close(&fds);
+}
+
+static int make_room(struct keeper *k)
+{
+	size_t need = FIXED_POLLS + 2 * k->sessions.n;
+
+	if (need <= k->polls_room)
+		return 0;
+	struct pollfd *more = realloc(k->polls, need * sizeof(*more));
+	if (!more)
+		return -1;
+	k->polls = more;
+	k->polls_room = need;
+	return 0;
+}
+
+static void look_at_init(struct keeper *k, const struct pollfd *polls)
+{
+	siginfo_t info = { 0 };
+
+	/* While the kernel waits for children of the application, only the socket tells. */
+	if (polls[2].revents) {
+		end_box(k);
+		own_fd_close(&k->build.control);
+	}
+	if (polls[1].revents && waitid(P_PIDFD, (id_t)k->build.init, &info, WEXITED | WNOHANG) == 0 &&
+		info.si_pid) {
+		end_box(k);
+		k->reaped = true;
+	}
+}
+
+static void live(struct keeper *k)
+{
+	while (!k->reaped || k->sessions.n) {
+		int wait_ms = end_if_empty(k);
+
+		if (make_room(k) < 0) {
+			end_box(k); /* it could not be watched: better none */
+			return;
+		}
+		k->polls[0] = (struct pollfd){ .fd = k->listener, .events = POLLIN };
+		k->polls[1] = (struct pollfd){ .fd = k->reaped ? -1 : k->build.init,
+			.events = POLLIN };
+		k->polls[2] = (struct pollfd){ .fd = k->build.control, .events = POLLIN };
+		k->polls[3] = (struct pollfd){ .fd = k->log.inside, .events = POLLIN };
+		session_watch(&k->sessions, k->polls + FIXED_POLLS);
+		if (poll(k->polls, FIXED_POLLS + 2 * k->sessions.n, wait_ms) <= 0)
+			continue;
+		if (k->polls[3].revents)
+			log_pump(&k->log);
+		look_at_init(k, k->polls);
+		/* Sessions before the listener: a join would move what `polls` speaks of. */
+		session_serve(&k->sessions, k->polls + FIXED_POLLS);
+		if (k->polls[0].revents)
+			accept_one(k);
+	}
+}
+
+static void __attribute__((noreturn)) run(struct keeper *k, int lock,
+	struct session_login *login, int64_t deadline_ms)
+{
+	struct fail f = FAIL_BY("keeper");
+	struct wire_verdict verdict;
+
+	/* Its own session: no terminal's signal, no hang-up reaches it. */
+	setsid();
+	title_set("loginbox-keeper");
+	if (build_box(k, deadline_ms, &f) < 0 || session_add(&k->sessions, login, &f) < 0) {
+		place_box_forget(&k->place, &k->box);
+		build_abandon(&k->build);
+		verdict_of_fail(&verdict, k->plan, &f);
+		verdict_send(k->sessions.n ? k->sessions.at[0].sock : login->sock, &verdict, -1, &f);
+		_exit(1);
+	}
+	log_start(&k->log, take_fd(&k->build.log_socket));
+	verdict_of_plan(&verdict, k->plan, k->box.id);
+	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, &f);
+	own_fd_close(&lock);
+	live(k);
+	log_stop(&k->log);
+	place_box_forget(&k->place, &k->box);
+	_exit(0);
+}
+
+int keeper_start(const struct plan *plan, const struct place *place, int lock,
+	const struct session_login *login, int64_t deadline_ms, struct fail *f)
+{
+	struct keeper k = { .plan = plan, .place = *place, .listener = -1 };
+	struct session_login mine = *login;
+
+	if (place_box_make(place, plan->account->uid, &k.box, f) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0)
+		run(&k, lock, &mine, deadline_ms);
+	if (pid < 0) {
+		fail_sys(f, "start the box's keeper (fork)", "");
+		place_box_forget(place, &k.box);
+		return -1;
+	}
+	return 0;
+}

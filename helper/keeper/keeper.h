@@ -1,0 +1,39 @@
+/*
+ * keeper.h - the process that knows one box: it builds it, lets sessions in and out, ends
+ * it, and cleans up. Root, in the host's namespaces.
+ *
+ *	state     event                               does                      next
+ *	BUILDING  init says BUILT                     RUN, verdict, lock freed  LIVING
+ *	          FAILED, silence, a lost socket      abandons, verdict         (exit)
+ *	LIVING    JOIN with the plan's hash           session, verdict          LIVING
+ *	          CLOSE from the session's process    hands the way back        LIVING
+ *	          the session's process has ended     forgets the session       LIVING
+ *	          end of the session's socket         only stops listening      LIVING
+ *	          no session, and the lock is free    hides, kills              ENDING
+ *	          KILL from root                      hides, kills              ENDING
+ *	          end of init's socket                hides                     ENDING
+ *	ENDING    JOIN                                refuses: another box      ENDING
+ *	          CLOSE                               hands the way back        ENDING
+ *	          init reaped, and no session left    forgets the box           (exit)
+ *
+ * The pidfd of a session's process is the truth, CLOSE the fast path. A process closes its
+ * session before it is reaped, so nobody waits for anybody: init dies in its own time.
+ *
+ * Uses: helper/build, helper/state, helper/policy/plan, lib.
+ */
+#ifndef HELPER_KEEPER_KEEPER_H
+#define HELPER_KEEPER_KEEPER_H
+
+#include "helper/policy/plan.h"
+#include "helper/keeper/session.h"
+#include "helper/state/place.h"
+
+/*
+ * Forks the keeper of a new box, which takes the login and its descriptors, the lock and
+ * the place over, answers the login's verdict, and lives until the box is gone. Returns as
+ * soon as it is forked. In the parent the descriptors stay open and the caller's.
+ */
+int keeper_start(const struct plan *plan, const struct place *place, int lock,
+	const struct session_login *login, int64_t deadline_ms, struct fail *f);
+
+#endif

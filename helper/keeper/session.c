@@ -1,0 +1,97 @@
+#include "helper/keeper/session.h"
+
+#include "lib/base/own.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void close_all(struct session *s)
+{
+	own_fd_close(&s->sock);
+	own_fd_close(&s->process);
+	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
+		own_fd_close(&s->back[i]);
+}
+
+int session_add(struct sessions *all, struct session_login *login, struct fail *f)
+{
+	struct session s = { .sock = take_fd(&login->sock), .since_ms = fdio_now_ms() };
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int on = 1;
+
+	s.process = take_fd(&login->fds.fd[WIRE_FD_PROCESS]);
+	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
+		s.back[i] = take_fd(&login->fds.fd[i]);
+	login->fds.n = 0;
+
+	if (getsockopt(s.sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+		setsockopt(s.sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
+		close_all(&s);
+		return fail_sys(f, "take session", "");
+	}
+	s.pid = peer.pid;
+	if (all->n == all->room) {
+		size_t room = all->room ? all->room * 2 : 4;
+		struct session *more = realloc(all->at, room * sizeof(*more));
+		if (!more) {
+			close_all(&s);
+			return fail_sys(f, "take session", "");
+		}
+		all->at = more;
+		all->room = room;
+	}
+	all->at[all->n++] = s;
+	return 0;
+}
+
+void session_watch(const struct sessions *all, struct pollfd *out)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		out[2 * i] = (struct pollfd){ .fd = all->at[i].sock, .events = POLLIN };
+		out[2 * i + 1] = (struct pollfd){ .fd = all->at[i].process, .events = POLLIN };
+	}
+}
+
+/*
+ * CLOSE counts only from the process that opened, as root: whatever it forked holds the
+ * socket too, and may belong to the user by now.
+ */
+static bool hear(struct session *s)
+{
+	struct wire_head word;
+	struct ucred who;
+	struct fail f = { 0 };
+	ssize_t n = fdio_recv(s->sock, &word, sizeof(word), NULL, &who, fdio_now_ms() + 1, &f);
+
+	if (n == 0 || (n < 0 && f.err != ETIMEDOUT)) {
+		own_fd_close(&s->sock);
+		return false;
+	}
+	if (n != sizeof(word) || !wire_is(&word, WIRE_CLOSE) || who.uid != 0 || who.pid != s->pid)
+		return false;
+
+	struct wire_head answer = WIRE_HEAD(WIRE_BACK);
+	struct fdio_fds back = { .n = WIRE_FD_CWD + 1 };
+	memcpy(back.fd, s->back, sizeof(s->back));
+	fdio_send(s->sock, &answer, sizeof(answer), &back, &f);
+	return true;
+}
+
+void session_serve(struct sessions *all, const struct pollfd *seen)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct session *s = &all->at[i];
+		bool gone = seen[2 * i + 1].revents != 0;
+		if (!gone && seen[2 * i].revents && s->sock >= 0)
+			gone = hear(s);
+		if (gone)
+			close_all(s);
+		else
+			all->at[kept++] = *s;
+	}
+	all->n = kept;
+}

@@ -1,0 +1,44 @@
+/*
+ * session.h - the logins that are in one box, as its keeper knows them.
+ *
+ * Uses: lib/wire, lib/base.
+ */
+#ifndef HELPER_KEEPER_SESSION_H
+#define HELPER_KEEPER_SESSION_H
+
+#include "lib/base/fail.h"
+#include "lib/base/fdio.h"
+#include "lib/wire/wire.h"
+
+#include <poll.h>
+
+/* One login as its opener brings it: the keeper's end of its socket, and WIRE_FD_*. */
+struct session_login {
+	int sock;
+	struct fdio_fds fds;
+};
+
+struct session {
+	int sock;    /* to the application's process, -1 after its end */
+	int process; /* its pidfd */
+	pid_t pid;
+	int back[WIRE_FD_CWD + 1]; /* its own namespaces and directory: the way back */
+	char service[64], tty[64], rhost[256];
+	int64_t since_ms;
+};
+
+struct sessions {
+	struct session *at;
+	size_t n, room;
+};
+
+/* Takes the login's descriptors over; on failure they are closed. */
+int session_add(struct sessions *all, struct session_login *login, struct fail *f);
+
+/* Two entries of poll(2) for each session, in order. */
+void session_watch(const struct sessions *all, struct pollfd *out);
+
+/* Acts on what poll(2) saw: serves CLOSE, forgets sessions whose process has ended. */
+void session_serve(struct sessions *all, const struct pollfd *seen);
+
+#endif

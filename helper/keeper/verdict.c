@@ -1,0 +1,76 @@
+#include "helper/keeper/verdict.h"
+
+#include "lib/base/fdio.h"
+#include "lib/base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *mode_name(enum policy_mode mode)
+{
+	return mode == MODE_OFF ? "off" : mode == MODE_MONITOR ? "monitor" : "enforce";
+}
+
+static uint32_t answer_of(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_IGNORE:
+		return WIRE_IGNORE;
+	case VERDICT_MONITOR:
+		return WIRE_MONITOR;
+	case VERDICT_BOX:
+		return WIRE_ENTER;
+	default:
+		return WIRE_DENY;
+	}
+}
+
+static void fill_head(struct wire_verdict *out, const struct plan *plan, const char *id)
+{
+	struct text words = text_in(out->words, sizeof(out->words));
+
+	text_add(&words, "box=%s id=%s rule=%s@%s", plan->box[0] ? plan->box : "-", id,
+		plan->rule[0] ? plan->rule : "-", plan->rule_at[0] ? plan->rule_at : "-");
+	snprintf(out->mode, sizeof(out->mode), "%s", mode_name(plan->mode));
+	snprintf(out->why, sizeof(out->why), "%.*s", (int)sizeof(out->why) - 1, plan->why);
+	out->uid = plan->account->uid;
+	out->gid = plan->account->gid;
+}
+
+void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const char *id)
+{
+	*out = (struct wire_verdict){ .head = WIRE_HEAD(WIRE_VERDICT),
+		.answer = answer_of(plan->verdict),
+		.no_new_privs = plan->no_new_privs,
+		.capabilities = plan->capabilities };
+	fill_head(out, plan, id);
+	for (unsigned i = 0; i < PLAN_LIMITS && i < WIRE_LIMITS; i++) {
+		if (!plan->limits[i].set)
+			continue;
+		out->limits_set |= 1u << i;
+		out->limits[i] = (struct wire_limit){ plan->limits[i].soft, plan->limits[i].hard };
+	}
+	/* A home that does not fit is not a home: the module then stays in "/". */
+	text_copy(out->home, sizeof(out->home), plan->home ? plan->home : "");
+}
+
+void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const struct fail *f)
+{
+	*out = (struct wire_verdict){ .head = WIRE_HEAD(WIRE_VERDICT),
+		.answer = f->kind == FAIL_UNKNOWN ? WIRE_UNKNOWN : WIRE_FAILED,
+		.fail = *f };
+	if (!plan || !plan->account) {
+		snprintf(out->words, sizeof(out->words), "box=- id=- rule=-");
+		snprintf(out->mode, sizeof(out->mode), "enforce");
+		return;
+	}
+	fill_head(out, plan, "-");
+	if (plan->verdict == VERDICT_BOX && plan->on_error == ON_ERROR_ALLOW)
+		out->answer = WIRE_ALLOWED;
+}
+
+int verdict_send(int sock, const struct wire_verdict *verdict, int pidfd, struct fail *f)
+{
+	struct fdio_fds fds = { .fd = { pidfd }, .n = pidfd >= 0 };
+	return fdio_send(sock, verdict, sizeof(*verdict), &fds, f);
+}

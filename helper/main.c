@@ -1,0 +1,147 @@
+/*
+ * The stages in order: sanitise, request, policy, plan, then a box. Started by root this is
+ * the module's servant, and descriptor 3 its socket; started by anybody else it is the
+ * shell door; without root's rights it may only do a last exec inside a box.
+ */
+#include "helper/keeper/join.h"
+#include "helper/keeper/title.h"
+#include "helper/keeper/verdict.h"
+#include "helper/policy/plan.h"
+#include "helper/policy/policy.h"
+#include "helper/sanitise.h"
+#include "helper/say.h"
+#include "helper/shell.h"
+#include "lib/base/own.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MODULE_FD 3
+#define EXIT_CALLED_WRONGLY 100
+#define EXIT_SYSTEM 111
+#define ASK_MS 5000 /* the module asks before it waits */
+
+/* The module's socket: of this kind, and made by root. */
+static bool is_modules(int fd)
+{
+	int domain = 0, type = 0;
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(int), peer_size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0 &&
+		domain == AF_UNIX && type == SOCK_SEQPACKET && peer.uid == 0;
+}
+
+static bool ends(const char *field, size_t size)
+{
+	return memchr(field, '\0', size) != NULL;
+}
+
+static int hear_module(struct wire_open *ask, struct session_login *login, struct fail *f)
+{
+	ssize_t n = fdio_recv(MODULE_FD, ask, sizeof(*ask), &login->fds, NULL,
+		fdio_now_ms() + ASK_MS, f);
+
+	if (n < 0)
+		return -1;
+	if (n != sizeof(*ask) || !wire_is(&ask->head, WIRE_OPEN) || login->fds.n != WIRE_FDS)
+		return fail_say(f, FAIL_SYSTEM, "understand the module", LOGINBOX_MODULE,
+			"module and helper are of different versions");
+	if (!ends(ask->user, sizeof(ask->user)) || !ends(ask->service, sizeof(ask->service)) ||
+		!ends(ask->rhost, sizeof(ask->rhost)) || !ends(ask->tty, sizeof(ask->tty)) ||
+		!ends(ask->conf, sizeof(ask->conf)))
+		return fail_err(f, EPROTO, "understand the module", LOGINBOX_MODULE);
+	login->sock = MODULE_FD;
+	return 0;
+}
+
+struct service {
+	struct wire_open ask;
+	struct session_login login;
+	struct account account, asking;
+	struct request request;
+	struct policy *policy;
+	struct plan plan;
+	bool planned;
+};
+
+static int make_plan(struct service *s, struct fail *f)
+{
+	const struct wire_open *ask = &s->ask;
+
+	if (account_by_name(&s->account, ask->user, f) < 0)
+		return -1;
+	if (ask->ruid != 0 && account_by_uid(&s->asking, ask->ruid, f) < 0)
+		return -1;
+	s->request = (struct request){ .door = DOOR_PAM,
+		.account = s->account,
+		.service = ask->service,
+		.rhost = ask->rhost,
+		.ruser = ask->ruid == 0 ? "root" : s->asking.name,
+		.tty = ask->tty };
+	if (policy_load(&s->policy, ask->conf[0] ? ask->conf : NULL, f) < 0)
+		return -1;
+	if (plan_make(&s->plan, s->policy, &s->request, f) < 0)
+		return -1;
+	s->planned = true;
+	return 0;
+}
+
+/* Whole or not at all: whatever is wrong is a verdict, and the module refuses. */
+static int serve(struct service *s, struct fail *f)
+{
+	struct wire_verdict verdict;
+	int64_t began_ms = fdio_now_ms();
+
+	if (make_plan(s, f) < 0)
+		return -1;
+	if (s->plan.verdict != VERDICT_BOX) {
+		verdict_of_plan(&verdict, &s->plan, "-");
+		return verdict_send(MODULE_FD, &verdict, -1, f);
+	}
+	unsigned limit_ms = s->plan.timeout_ms;
+	if (s->ask.deadline_ms && s->ask.deadline_ms < limit_ms)
+		limit_ms = s->ask.deadline_ms;
+	return join_or_start(&s->plan, &s->login, began_ms + limit_ms, f);
+}
+
+static int serve_module(void)
+{
+	static struct service s; /* large, and inherited by keeper and init */
+	struct fail f = FAIL_BY("helper");
+	struct wire_verdict verdict;
+
+	if (!is_modules(MODULE_FD)) {
+		fputs("loginbox-helper is started by pam_loginbox.so, or by a user as a shell;\n"
+		      "the administrator's command is loginbox(8).\n",
+			stderr);
+		return EXIT_CALLED_WRONGLY;
+	}
+	if (hear_module(&s.ask, &s.login, &f) == 0 && serve(&s, &f) == 0)
+		return 0;
+	verdict_of_fail(&verdict, s.planned ? &s.plan : NULL, &f);
+	verdict_send(MODULE_FD, &verdict, -1, &(struct fail){ 0 });
+	return EXIT_SYSTEM;
+}
+
+int main(int argc, char **argv)
+{
+	struct fail f = FAIL_BY("helper");
+	static struct caller caller;
+
+	int safe = sanitise(&caller, argc, &f);
+	say_as(caller.ruid, caller.rgid);
+	if (safe < 0) {
+		say_fail(&f);
+		return EXIT_SYSTEM;
+	}
+	if (!caller.privileged)
+		return shell_last(&caller, argv);
+	title_take(argc, argv);
+	return caller.ruid != 0 ? shell_run(&caller, argv) : serve_module();
+}

@@ -1,0 +1,171 @@
+#include "helper/sanitise.h"
+
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/fds.h"
+#include "lib/linux/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define ENV_VALUE_MAX 4096
+#define SAFE_PATH "/usr/sbin:/usr/bin:/sbin:/bin"
+#define NOFILE_ROOM 4096
+
+extern char **environ;
+
+/* What a caller's environment may hand to its own shell: what a terminal and sshd say. */
+static const char *const env_kept[] = { "TERM=", "COLORTERM=", "LANG=", "LANGUAGE=", "LC_", "TZ=",
+	"DISPLAY=", "MAIL=", "SSH_CLIENT=", "SSH_CONNECTION=", "SSH_TTY=", "SSH_ORIGINAL_COMMAND=",
+	"SSH_AUTH_SOCK=" };
+
+static bool env_is_kept(const char *pair)
+{
+	if (!strchr(pair, '=') || strlen(pair) > ENV_VALUE_MAX)
+		return false;
+	for (size_t i = 0; i < sizeof(env_kept) / sizeof(env_kept[0]); i++)
+		if (text_starts(pair, env_kept[i]))
+			return true;
+	return false;
+}
+
+static int take_environment(struct caller *out, struct fail *f)
+{
+	size_t n = 0;
+
+	for (char **pair = environ; pair && *pair && n < CALLER_ENV_MAX; pair++) {
+		if (!env_is_kept(*pair))
+			continue;
+		out->env[n] = strdup(*pair);
+		if (!out->env[n++])
+			return fail_sys(f, "keep environment", "");
+	}
+	if (clearenv() != 0 || setenv("PATH", SAFE_PATH, 1) < 0)
+		return fail_sys(f, "clear environment", "");
+	return 0;
+}
+
+/* 0 to 2 exist and are no handle on a tree; what is opened next must not become one. */
+static int settle_stdio(struct fail *f)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+		if (flags >= 0 && !(flags & O_PATH) && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+			continue;
+		OWN_FD null = open("/dev/null", O_RDWR | O_NOCTTY);
+		if (null < 0 || (null != fd && dup2(null, fd) < 0))
+			return fail_sys(f, "open", "/dev/null");
+		if (null == fd)
+			null = -1; /* it is in its place: keep it open */
+	}
+	return 0;
+}
+
+static int settle_signals(struct fail *f)
+{
+	static const struct itimerval none = { 0 };
+	struct sigaction act = { .sa_handler = SIG_DFL };
+	sigset_t empty;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &act, NULL); /* KILL, STOP and the library's own refuse it */
+	/* A write beyond a limit is an error to be told, not a death that leaves half a file. */
+	act.sa_handler = SIG_IGN;
+	sigaction(SIGXFSZ, &act, NULL);
+	sigaction(SIGPIPE, &act, NULL);
+	sigemptyset(&empty);
+	if (setitimer(ITIMER_REAL, &none, NULL) < 0 || setitimer(ITIMER_VIRTUAL, &none, NULL) < 0 ||
+		setitimer(ITIMER_PROF, &none, NULL) < 0 ||
+		sigprocmask(SIG_SETMASK, &empty, NULL) < 0)
+		return fail_sys(f, "reset signals", "");
+	return 0;
+}
+
+/* As high as this process may go: without CAP_SYS_RESOURCE that is the hard limit. */
+static void raise_limit(int resource, rlim_t to)
+{
+	struct rlimit all = { .rlim_cur = to, .rlim_max = RLIM_INFINITY }, now;
+
+	if (setrlimit(resource, &all) == 0 || getrlimit(resource, &now) < 0)
+		return;
+	now.rlim_cur = to < now.rlim_max ? to : now.rlim_max;
+	setrlimit(resource, &now);
+}
+
+static int settle_limits(struct caller *out, struct fail *f)
+{
+	static const int raised[] = { RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_CPU, RLIMIT_NPROC };
+	const struct rlimit no_core = { 0 };
+
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		if (getrlimit(i, &out->limits[i]) < 0)
+			return fail_sys(f, "read limits", "");
+	for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++)
+		raise_limit(raised[i], RLIM_INFINITY);
+	raise_limit(RLIMIT_STACK, 8 << 20);
+	raise_limit(RLIMIT_NOFILE, NOFILE_ROOM);
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		return fail_sys(f, "forbid core files", "");
+	return 0;
+}
+
+static int settle_scheduling(struct fail *f)
+{
+	struct sched_param plain = { 0 };
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_setscheduler(0, SCHED_OTHER, &plain) < 0 ||
+		setpriority(PRIO_PROCESS, 0, 0) < 0 ||
+		sched_setaffinity(0, sizeof(all), &all) < 0 || personality(PER_LINUX) < 0)
+		return fail_sys(f, "reset scheduling", "");
+	OWN_FD oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (oom < 0 || write(oom, "0", 1) != 1)
+		return fail_sys(f, "reset", "/proc/self/oom_score_adj");
+	return 0;
+}
+
+static int become_root(struct fail *f)
+{
+	if (setresgid(0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresuid(0, 0, 0) < 0)
+		return fail_sys(f, "become root alone", "");
+	return 0;
+}
+
+int sanitise(struct caller *out, int argc, struct fail *f)
+{
+	*out = (struct caller){ .ruid = getuid(), .rgid = getgid(), .privileged = geteuid() == 0 };
+	if (argc < 1)
+		return fail_say(f, FAIL_USAGE, "start", "", "there is no argument zero");
+	if (!out->privileged)
+		return 0; /* no more than its caller: nothing to protect, nothing to reset */
+
+	/* From here on no signal, no trace, no freeze by the caller's own rights. */
+	if (become_root(f) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return fail_sys(f, "become root alone", "");
+	if (settle_signals(f) < 0 || settle_limits(out, f) < 0)
+		return -1;
+	/* 3 is the module's socket where root started this, and nothing otherwise. */
+	if (settle_stdio(f) < 0 || fds_close_from(out->ruid == 0 ? 4 : 3, f) < 0)
+		return -1;
+	if (!getcwd(out->cwd, sizeof(out->cwd)) || out->cwd[0] != '/')
+		out->cwd[0] = '\0';
+	out->umask = umask(077);
+	if (chdir("/") < 0)
+		return fail_sys(f, "leave directory", "/");
+	if (take_environment(out, f) < 0 || settle_scheduling(f) < 0)
+		return -1;
+	return keys_renew(f);
+}

@@ -1,0 +1,218 @@
+#include "helper/state/place.h"
+
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAKE_TRIES 64
+#define LOCK_STEP_NS 2000000L /* how often a busy lock is tried again */
+
+/* A directory that another could have made or could write is not ours to trust. */
+static int check_dir(int fd, const char *name, struct fail *f)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fail_sys(f, "look at state directory", name);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 07777) != 0700)
+		return fail_say(f, FAIL_REFUSED, "use state directory", name,
+			"it must be a directory of root's with mode 0700");
+	return 0;
+}
+
+static int open_made(int at, const char *name, struct fail *f)
+{
+	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
+		return fail_sys(f, "make state directory", name);
+	OWN_FD fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return fail_sys(f, "open state directory", name);
+	if (check_dir(fd, name, f) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+int place_open(struct place *out, struct fail *f)
+{
+	OWN_FD dir = open_made(AT_FDCWD, LOGINBOX_RUN, f);
+
+	if (dir < 0)
+		return -1;
+	for (size_t i = 0; i < 2; i++) {
+		OWN_FD sub = open_made(dir, i ? "boxes" : "lock", f);
+		if (sub < 0)
+			return -1;
+	}
+	out->dir = take_fd(&dir);
+	return 0;
+}
+
+void place_close(struct place *place)
+{
+	own_fd_close(&place->dir);
+}
+
+int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct fail *f)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "lock/%u", uid);
+	OWN_FD fd = openat(place->dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fail_sys(f, "open lock", name);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return fail_sys(f, "take lock", name);
+		if (!deadline_ms)
+			return fail_err(f, EWOULDBLOCK, "take lock", name);
+		if (fdio_now_ms() >= deadline_ms)
+			return fail_err(f, ETIMEDOUT, "take lock", name);
+		struct timespec nap = { .tv_nsec = LOCK_STEP_NS };
+		nanosleep(&nap, NULL);
+	}
+	return take_fd(&fd);
+}
+
+static void box_path(char *out, size_t size, const struct place_box *box)
+{
+	snprintf(out, size, "boxes/%u/%s", box->uid, box->id);
+}
+
+int place_box_make(const struct place *place, uid_t uid, struct place_box *out, struct fail *f)
+{
+	char path[64];
+	uint32_t chance;
+
+	out->uid = uid;
+	for (int i = 0; i < MAKE_TRIES; i++) {
+		if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+			return fail_sys(f, "draw an id", "");
+		snprintf(out->id, sizeof(out->id), "%08x", chance);
+		/* Both each time: a box that ends removes its user's empty directory. */
+		snprintf(path, sizeof(path), "boxes/%u", uid);
+		if (mkdirat(place->dir, path, 0700) < 0 && errno != EEXIST)
+			return fail_sys(f, "make state directory", path);
+		box_path(path, sizeof(path), out);
+		if (mkdirat(place->dir, path, 0700) == 0)
+			return 0;
+		if (errno != EEXIST && errno != ENOENT)
+			break;
+	}
+	return fail_sys(f, "make state directory", path);
+}
+
+int place_box_open(const struct place *place, const struct place_box *box)
+{
+	char path[64];
+	box_path(path, sizeof(path), box);
+	return openat(place->dir, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void place_box_hide(const struct place *place, const struct place_box *box)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "boxes/%u/%s/sock", box->uid, box->id);
+	unlinkat(place->dir, path, 0);
+}
+
+void place_box_forget(const struct place *place, const struct place_box *box)
+{
+	static const char *const files[] = { "sock", "note", "note.new" };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "boxes/%u/%s/%s", box->uid, box->id, files[i]);
+		unlinkat(place->dir, path, 0);
+	}
+	box_path(path, sizeof(path), box);
+	unlinkat(place->dir, path, AT_REMOVEDIR);
+	snprintf(path, sizeof(path), "boxes/%u", box->uid);
+	unlinkat(place->dir, path, AT_REMOVEDIR); /* fails while another box is in it */
+}
+
+static bool is_id(const char *name)
+{
+	return strlen(name) == PLACE_ID && strspn(name, "0123456789abcdef") == PLACE_ID;
+}
+
+static int each_of_user(const struct place *place, uid_t uid,
+	int (*each)(const struct place *, const struct place_box *, void *), void *arg)
+{
+	struct place_box box = { .uid = uid };
+	char path[32];
+	struct dirent *entry;
+	int answer = 0;
+
+	snprintf(path, sizeof(path), "boxes/%u", uid);
+	int fd = openat(place->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		own_fd_close(&fd);
+		return 0;
+	}
+	while (!answer && (entry = readdir(dir))) {
+		if (!is_id(entry->d_name))
+			continue;
+		memcpy(box.id, entry->d_name, sizeof(box.id));
+		answer = each(place, &box, arg);
+	}
+	closedir(dir);
+	return answer;
+}
+
+int place_each(const struct place *place, uid_t uid,
+	int (*each)(const struct place *, const struct place_box *, void *), void *arg)
+{
+	uint64_t number;
+	int answer = 0;
+	struct dirent *entry;
+
+	if (uid != (uid_t)-1)
+		return each_of_user(place, uid, each, arg);
+
+	int fd = openat(place->dir, "boxes", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		own_fd_close(&fd);
+		return 0;
+	}
+	while (!answer && (entry = readdir(dir)))
+		if (text_to_u64(entry->d_name, UINT32_MAX - 1, &number))
+			answer = each_of_user(place, (uid_t)number, each, arg);
+	closedir(dir);
+	return answer;
+}
+
+/* On tmpfs a directory has one link for each directory in it, and two of its own. */
+static unsigned dirs_in(const struct place *place, const char *path)
+{
+	struct stat st;
+	if (fstatat(place->dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_nlink < 2)
+		return 0;
+	return (unsigned)st.st_nlink - 2;
+}
+
+unsigned place_count(const struct place *place, uid_t uid)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "boxes/%u", uid);
+	unsigned own = dirs_in(place, path);
+	return dirs_in(place, "boxes") + (own > 1 ? own - 1 : 0);
+}
+
+void place_address(const struct place_box *box, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(out->sun_path, sizeof(out->sun_path), LOGINBOX_RUN "/boxes/%u/%s/sock", box->uid,
+		box->id);
+}

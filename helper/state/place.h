@@ -1,0 +1,73 @@
+/*
+ * place.h - the state directory of the host: where boxes are known and locks are held.
+ *
+ *	/run/loginbox/            root 0700
+ *	    off                   root's break-glass file
+ *	    lock/UID              one lock a user, held while a box is opened or ended
+ *	    boxes/UID/ID/         one box: `note`, and `sock`, the keeper's rendezvous
+ *
+ * An ID is eight hexadecimal digits of chance. Nothing in a path comes from a user's name.
+ * Everything is found through one descriptor of the directory, whose owner, mode and type
+ * were checked; what a cleaner removed is made again.
+ *
+ * Uses: lib/base; flock(2).
+ */
+#ifndef HELPER_STATE_PLACE_H
+#define HELPER_STATE_PLACE_H
+
+#include "lib/base/fail.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#define PLACE_ID 8
+
+struct place {
+	int dir; /* LOGINBOX_RUN, or -1 */
+};
+
+/* One box as the state directory knows it. */
+struct place_box {
+	uid_t uid;
+	char id[PLACE_ID + 1];
+};
+
+/* Opens the state directory, making what is missing; refuses one that is not root's own. */
+int place_open(struct place *out, struct fail *f);
+
+void place_close(struct place *place);
+
+/*
+ * Takes the user's lock, waiting until `deadline_ms` (fdio.h's clock; 0: does not wait at
+ * all). Returns the descriptor that holds it (forked processes hold it too), -1 with
+ * EWOULDBLOCK or ETIMEDOUT in f->err when somebody else has it.
+ */
+int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct fail *f);
+
+/* Makes the directory of a new box with an ID of its own. The caller holds the lock. */
+int place_box_make(const struct place *place, uid_t uid, struct place_box *out, struct fail *f);
+
+/* Opens the box's directory (O_PATH); -1 with errno. */
+int place_box_open(const struct place *place, const struct place_box *box);
+
+/* Removes the box's rendezvous, so that no login joins it any more. */
+void place_box_hide(const struct place *place, const struct place_box *box);
+
+/* Removes all that the state directory has of the box. */
+void place_box_forget(const struct place *place, const struct place_box *box);
+
+/* Calls `each` for every box of the user (or of all users, with uid -1) until it is not 0;
+ * answers what it answered last. */
+int place_each(const struct place *place, uid_t uid,
+	int (*each)(const struct place *place, const struct place_box *box, void *arg), void *arg);
+
+/* The number of users with boxes, plus the further boxes of `uid`: what max_boxes counts. */
+unsigned place_count(const struct place *place, uid_t uid);
+
+/* The address of the box's rendezvous, in the host's view. */
+void place_address(const struct place_box *box, struct sockaddr_un *out);
+
+#endif

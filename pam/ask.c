@@ -1,0 +1,210 @@
+#include "pam/ask.h"
+
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/linux/ns.h"
+#include "lib/linux/sys.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define HELPER_FD 3
+#define HIGH_FD 10 /* above what the child puts in its place */
+#define STACK_SIZE 32768
+#define BACK_MS 1000
+
+struct child {
+	int sock, null;
+};
+
+/*
+ * Runs between clone and exec in the application's memory: no allocation, no lock, no stdio.
+ * All ids by raw calls: the C library would change the application's threads as well.
+ */
+static int start_helper(void *arg)
+{
+	static char *const argv[] = { (char *)"loginbox-helper", NULL };
+	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	const struct child *c = arg;
+
+	/* su and sudo run with their caller's real uid, and the helper believes the real uid. */
+	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+		_exit(127);
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(c->null, fd) < 0)
+			_exit(127);
+	if (dup2(c->sock, HELPER_FD) < 0)
+		_exit(127);
+	/* Where a filter forbids this, the helper closes them itself. */
+	sys_close_range(HELPER_FD + 1, ~0U, 0);
+	execve(LOGINBOX_HELPER, argv, env);
+	_exit(127);
+}
+
+/* Descriptors that a message of WIRE_OPEN carries: the way back, and this process. */
+static int gather(struct fdio_fds *fds, struct fail *f)
+{
+	if (ns_open_own(fds, f) < 0)
+		return -1;
+	int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (cwd < 0)
+		return fail_sys(f, "open directory", ".");
+	fds->fd[fds->n++] = cwd;
+	int self = sys_pidfd_open(getpid());
+	if (self < 0)
+		return fail_sys(f, "open own process", "");
+	fds->fd[fds->n++] = self;
+	return 0;
+}
+
+static int spawn(int sock, int *pidfd, pid_t *pid, struct fail *f)
+{
+	char stack[STACK_SIZE] __attribute__((aligned(64)));
+	OWN_FD high_sock = fcntl(sock, F_DUPFD_CLOEXEC, HIGH_FD);
+	OWN_FD null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	OWN_FD high_null = null < 0 ? -1 : fcntl(null, F_DUPFD_CLOEXEC, HIGH_FD);
+
+	if (high_sock < 0 || high_null < 0)
+		return fail_sys(f, "open descriptors for", LOGINBOX_HELPER);
+	struct child c = { .sock = high_sock, .null = high_null };
+	*pid = clone(start_helper, stack + sizeof(stack),
+		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &c, pidfd);
+	return *pid < 0 ? fail_sys(f, "start", LOGINBOX_HELPER) : 0;
+}
+
+/* One that does not end in time is killed: it is waited for in every case. */
+static int reap(int pidfd, pid_t pid, int64_t deadline_ms)
+{
+	int status = 0;
+
+	if (fdio_wait(pidfd, POLLIN, deadline_ms) != 1)
+		sys_pidfd_kill(pidfd, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static int hear_verdict(struct ask *out, int64_t deadline_ms, struct fail *f)
+{
+	struct fdio_fds fds = { 0 };
+	ssize_t n = fdio_recv(out->sock, &out->verdict, sizeof(out->verdict), &fds, NULL,
+		deadline_ms, f);
+
+	if (n == (ssize_t)sizeof(out->verdict) && wire_is(&out->verdict.head, WIRE_VERDICT) &&
+		fds.n == (out->verdict.answer == WIRE_ENTER)) {
+		out->init = fds.n ? fds.fd[0] : -1;
+		return 0;
+	}
+	fdio_fds_close(&fds);
+	if (n < 0 && f->err == ETIMEDOUT) {
+		*f = FAIL_BY("module");
+		return fail_err(f, ETIMEDOUT, "hear from", LOGINBOX_HELPER);
+	}
+	if (n == 0)
+		return fail_say(f, FAIL_SYSTEM, "hear from", LOGINBOX_HELPER,
+			"it ended without an answer");
+	return fail_say(f, FAIL_SYSTEM, "understand", LOGINBOX_HELPER,
+		"module and helper are of different versions");
+}
+
+/* The opener's credentials go with CLOSE; a message is marked when it is sent. */
+static int make_pair(int pair[2], struct fail *f)
+{
+	int on = 1;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail_sys(f, "make socket pair", "");
+	if (setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
+		own_fd_close(&pair[0]);
+		own_fd_close(&pair[1]);
+		return fail_sys(f, "make socket pair", "");
+	}
+	return 0;
+}
+
+static int converse(struct ask *out, const struct wire_open *open, struct fail *f)
+{
+	struct wire_head gave_up = WIRE_HEAD(WIRE_CLOSE);
+	int64_t deadline_ms = fdio_now_ms() + open->deadline_ms;
+	struct fdio_fds fds = { 0 };
+	int pair[2] = { -1, -1 }, helper = -1;
+	pid_t pid = -1;
+	int result = gather(&fds, f);
+
+	if (result == 0)
+		result = make_pair(pair, f);
+	out->sock = pair[0];
+	/* Before the helper runs, so that it need not wait for it. */
+	if (result == 0)
+		result = fdio_send(out->sock, open, sizeof(*open), &fds, f);
+	fdio_fds_close(&fds);
+	if (result == 0)
+		result = spawn(pair[1], &helper, &pid, f);
+	/* Ours would hide that helper and keeper have ended. */
+	own_fd_close(&pair[1]);
+	if (result == 0)
+		result = hear_verdict(out, deadline_ms, f);
+	if (pid > 0) {
+		int status = reap(helper, pid, result == 0 ? deadline_ms : fdio_now_ms());
+		if (result < 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
+			snprintf(f->rule, sizeof(f->rule), "it could not be executed");
+	}
+	own_fd_close(&helper);
+	if (result < 0 && out->sock >= 0) {
+		fdio_send(out->sock, &gave_up, sizeof(gave_up), NULL, &(struct fail){ 0 });
+		own_fd_close(&out->sock);
+	}
+	return result;
+}
+
+int ask_helper(struct ask *out, struct wire_open *open, struct fail *f)
+{
+	struct sigaction was, plain = { .sa_handler = SIG_DFL };
+	sigset_t all, mask;
+
+	*out = (struct ask){ .sock = -1, .init = -1 };
+	open->head = WIRE_HEAD(WIRE_OPEN);
+	open->ruid = getuid();
+
+	/* No handler of the application's may run in the child, which shares its memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	sigaction(SIGCHLD, NULL, &was);
+	bool unreaped = (was.sa_flags & SA_NOCLDWAIT) ||
+		(!(was.sa_flags & SA_SIGINFO) && was.sa_handler == SIG_IGN);
+	if (unreaped)
+		sigaction(SIGCHLD, &plain, NULL);
+	int result = converse(out, open, f);
+	if (unreaped) {
+		sigaction(SIGCHLD, &was, NULL);
+		/* The kernel would have reaped whatever else ended meanwhile. */
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return result;
+}
+
+int ask_back(int sock, int back[WIRE_FD_CWD + 1], struct fail *f)
+{
+	struct wire_head word = WIRE_HEAD(WIRE_CLOSE);
+	struct fdio_fds fds = { 0 };
+
+	if (fdio_send(sock, &word, sizeof(word), NULL, f) < 0)
+		return -1;
+	ssize_t n = fdio_recv(sock, &word, sizeof(word), &fds, NULL, fdio_now_ms() + BACK_MS, f);
+	if (n != sizeof(word) || !wire_is(&word, WIRE_BACK) || fds.n != WIRE_FD_CWD + 1) {
+		fdio_fds_close(&fds);
+		return fail_say(f, FAIL_SYSTEM, "hear from the box's keeper", "", "it is gone");
+	}
+	memcpy(back, fds.fd, sizeof(int) * fds.n);
+	return 0;
+}

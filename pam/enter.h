@@ -1,0 +1,24 @@
+/*
+ * enter.h - the application's own process moves into the box, and back out.
+ *
+ * Uses: lib/wire, lib/linux; setns(2).
+ */
+#ifndef PAM_ENTER_H
+#define PAM_ENTER_H
+
+#include "lib/base/fail.h"
+#include "lib/wire/wire.h"
+
+#include <stdbool.h>
+
+/*
+ * All six namespaces at once, the directory, then what is given up. `*entered` says on
+ * failure whether the namespaces are the box's by now: then the way back must be taken.
+ * What was given up stays given up.
+ */
+int enter_box(int init, const struct wire_verdict *verdict, bool *entered, struct fail *f);
+
+/* The way back, by the descriptors that the keeper kept; they are closed in every case. */
+int enter_host(int back[WIRE_FD_CWD + 1], struct fail *f);
+
+#endif

@@ -1,0 +1,70 @@
+#include "pam/poison.h"
+
+#include "lib/base/own.h"
+#include "lib/linux/ns.h"
+#include "lib/linux/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int empty_root(struct fail *f)
+{
+	OWN_FD fs = sys_fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	if (fs < 0 || sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
+		sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return fail_sys(f, "make an empty root", "tmpfs");
+	OWN_FD root = sys_fsmount(fs, FSMOUNT_CLOEXEC,
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (root < 0)
+		return fail_sys(f, "make an empty root", "tmpfs");
+	/* Other threads share root and directory, and may serve other users. */
+	if (unshare(CLONE_FS) < 0 || fchdir(root) < 0 || chroot(".") < 0)
+		return fail_sys(f, "enter an empty root", "");
+	return 0;
+}
+
+/* A pid namespace whose init has ended takes no new process. */
+static int no_forks(struct fail *f)
+{
+	if (unshare(CLONE_NEWPID) < 0)
+		return fail_sys(f, "forbid forks", "");
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		return fail_sys(f, "forbid forks", "");
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+int poison_take(struct poison *out, struct fail *f)
+{
+	struct fail first = { 0 };
+
+	out->mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	out->pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (!getcwd(out->cwd, sizeof(out->cwd)))
+		out->cwd[0] = '\0';
+	if (out->mnt >= 0 && empty_root(&first) == 0) {
+		own_fd_close(&out->pid);
+		return 0;
+	}
+	own_fd_close(&out->mnt);
+	return no_forks(f);
+}
+
+void poison_lift(struct poison *poison)
+{
+	/* Resets root and directory to the namespace's. */
+	if (poison->mnt >= 0 && setns(poison->mnt, CLONE_NEWNS) == 0 && poison->cwd[0] == '/' &&
+		chdir(poison->cwd) < 0)
+		errno = 0; /* it stays in "/", which setns(2) chose */
+	if (poison->pid >= 0)
+		setns(poison->pid, CLONE_NEWPID);
+	own_fd_close(&poison->mnt);
+	own_fd_close(&poison->pid);
+}

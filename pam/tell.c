@@ -1,0 +1,123 @@
+#include "pam/tell.h"
+
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+
+#include <errno.h>
+#include <security/pam_ext.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+#define FIELD_MAX 128
+
+static const char said_failed[] =
+	"loginbox: this login is refused, because its box could not be made. "
+	"Please tell the administrator.";
+static const char said_denied[] =
+	"loginbox: this login is refused by the policy of this host.";
+static const char said_unknown[] =
+	"loginbox: this login is refused, because the user could not be looked up.";
+
+void tell_prepare(struct tell *tell)
+{
+	static const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+
+	tell->log = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (tell->log >= 0 && connect(tell->log, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		own_fd_close(&tell->log);
+}
+
+void tell_end(struct tell *tell)
+{
+	own_fd_close(&tell->log);
+}
+
+/* A field that an outsider chose is one word, whatever it holds. */
+static const char *word(char *out, const char *s)
+{
+	snprintf(out, FIELD_MAX, "%s", s[0] ? s : "-");
+	text_clean(out);
+	for (char *at = out; *at; at++)
+		if (*at == ' ')
+			*at = '?';
+	return out;
+}
+
+static void send_line(struct tell *tell, int priority, const char *line)
+{
+	char frame[LINE_MAX_BYTES + 256], when[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (tell->log < 0 || !localtime_r(&now, &tm) ||
+		!strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm)) {
+		pam_syslog(tell->pamh, priority, "%s", line);
+		return;
+	}
+	/* As pam_syslog(3) and syslog(3) would frame it. */
+	int n = snprintf(frame, sizeof(frame), "<%d>%s %s[%d]: pam_loginbox(%s:session): %s",
+		LOG_AUTHPRIV | priority, when, program_invocation_short_name, getpid(),
+		tell->service, line);
+	if (n < 0 || send(tell->log, frame, strnlen(frame, sizeof(frame)), MSG_NOSIGNAL) < 0)
+		pam_syslog(tell->pamh, priority, "%s", line);
+}
+
+static void log_line(struct tell *tell, int priority, const struct wire_verdict *v,
+	const char *result, const char *why)
+{
+	char line[LINE_MAX_BYTES], user[FIELD_MAX], rhost[FIELD_MAX];
+	struct text t = text_in(line, sizeof(line));
+	long long ms = (long long)(fdio_now_ms() - tell->began_ms);
+
+	text_add(&t, "%.*s user=%s", (int)sizeof(v->words) - 1,
+		v->words[0] ? v->words : "box=- id=- rule=-", word(user, tell->user));
+	if (v->answer == WIRE_FAILED || v->answer == WIRE_UNKNOWN || !v->head.magic)
+		text_add(&t, " uid=-");
+	else
+		text_add(&t, " uid=%u", v->uid);
+	text_add(&t, " rhost=%s mode=%.*s result=%s ms=%lld", word(rhost, tell->rhost),
+		(int)sizeof(v->mode) - 1, v->mode[0] ? v->mode : "enforce", result, ms);
+	if (why[0])
+		text_add(&t, " why=\"%s\"", why);
+	text_clean(line);
+	send_line(tell, priority, line);
+}
+
+void tell_log(struct tell *tell, const struct wire_verdict *verdict, const char *result,
+	const char *why)
+{
+	log_line(tell, LOG_INFO, verdict, result, why);
+}
+
+static void say(struct tell *tell, const char *sentence)
+{
+	if (!tell->silent)
+		pam_error(tell->pamh, "%s", sentence);
+}
+
+int tell_failed(struct tell *tell, const struct wire_verdict *verdict, const struct fail *f)
+{
+	char why[700];
+
+	log_line(tell, LOG_ERR, verdict, "failed", fail_word(f, why, sizeof(why)));
+	if (f->kind == FAIL_UNKNOWN) {
+		say(tell, said_unknown);
+		return PAM_USER_UNKNOWN;
+	}
+	say(tell, said_failed);
+	return PAM_SYSTEM_ERR;
+}
+
+int tell_denied(struct tell *tell, const struct wire_verdict *verdict, const char *why)
+{
+	log_line(tell, LOG_NOTICE, verdict, "denied", why);
+	say(tell, said_denied);
+	return PAM_PERM_DENIED;
+}
