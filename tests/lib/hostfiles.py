@@ -13,6 +13,9 @@ EXTRA_GROUPS = {"students": (3001, ("alice",)), "staffers": (3002, ("alice", "bo
 INTERNAL_PORT = 2222        # sshd with internal-sftp
 EXTERNAL_PORT = 2223        # sshd with the sftp-server program
 
+# No escape sequences around what a test types, so that it can match whole lines.
+INPUTRC = "set enable-bracketed-paste off\n"
+
 SSHD_CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -117,6 +120,7 @@ def make_homes():
         os.mkdir(home, 0o700)
         write(home + "/.profile", "PS1='$ '\n")
         write(home + "/.bashrc", "PS1='$ '\n")
+        write(home + "/.inputrc", INPUTRC)
         write(home + "/.hushlogin", "")
         for name in os.listdir(home):
             os.chown(os.path.join(home, name), uid, uid)
@@ -132,6 +136,7 @@ def write_ssh():
     write("/root/.ssh/config", SSH_CONFIG, 0o600)
     write("/root/.bashrc", "PS1='$ '\n")
     write("/root/.profile", "PS1='$ '\n")
+    write("/root/.inputrc", INPUTRC)
     write("/root/.hushlogin", "")
     with open("/root/.ssh/id_test.pub", encoding="utf-8") as file:
         public = file.read()
