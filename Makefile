@@ -116,11 +116,46 @@ uninstall: ## remove what install put there; the policy stays
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
 	-rmdir $(DESTDIR)$(LIBEXECDIR)/loginbox $(DESTDIR)$(SYSCONFDIR)/security/loginbox.d 2>/dev/null
 
+# ---- tests: each target does all of its own set-up ---------------------------------------
+
+RUN_TESTS = LOGINBOX_BUILD=$(B) tests/run
+
+setup: ## install what Debian 12 lacks to build and test
+	@tests/setup
+
+check: setup ## build, and pass all tests at reduced counts
+	@$(MAKE) --no-print-directory all unit
+	@$(RUN_TESTS)
+
+soak: setup ## the same with the full counts; takes long
+	@$(MAKE) --no-print-directory all unit
+	@COUNT_SCALE=0 $(RUN_TESTS)
+
+demo: setup ## one real ssh login with a box and one without, side by side
+	@$(MAKE) --no-print-directory -s all >/dev/null
+	@tests/demo
+
+bench: setup ## speed and size beside the floor and the peers that are installed
+	@$(MAKE) --no-print-directory -s all
+	@tests/bench/run
+
+sanitize: setup ## the unit tests under address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' all unit
+	@LOGINBOX_BUILD=build/asan tests/run tests/unit
+
+coverage: setup ## lines that the tests run, by file
+	@$(MAKE) --no-print-directory B=build/cov CFLAGS='-O0 -g --coverage' all unit
+	@LOGINBOX_BUILD=build/cov tests/run tests/unit
+	@tests/coverage build/cov
+
+lint: setup ## formatting, static analysis, manual pages, shell scripts
+	@tests/lint
+
 clean: ## remove what was built
 	rm -rf $(B)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all unit install uninstall clean help
+.PHONY: all unit install uninstall clean help setup check soak demo bench sanitize coverage lint
 .DEFAULT_GOAL := all
