@@ -1,0 +1,438 @@
+#!/usr/bin/python3
+"""pamtester, su and sudo: the module in applications other than sshd."""
+
+import os
+import platform
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import hostfiles  # noqa: E402
+import host  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from compare import in_both  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+from ssh import run  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+SERVICE = "boxed"
+OWN_SPACE = os.readlink("/proc/self/ns/mnt")
+ONE_LINE = ["required pam_permit.so", "required pam_loginbox.so"]
+TWO_LINES = ["required pam_loginbox.so close", "required pam_permit.so",
+             "required pam_loginbox.so open"]
+
+
+def pamtester(user, *operations, lines=None):
+    host.write_service(SERVICE, lines or TWO_LINES)
+    return run(["pamtester", SERVICE, user, *operations], timeout=90)
+
+
+# ---- pamtester -----------------------------------------------------------------------------
+
+def opens_once(lines, *operations):
+    log = host.LogMark()
+    done = pamtester("alice", *operations, lines=lines)
+    equal(done.returncode, 0, f"pamtester {' '.join(operations)}: {done.stdout}{done.stderr}")
+    results = [line["result"] for line in log.results()]
+    equal(results, ["entered"], "results in the log")
+    return done
+
+
+@test
+def open_and_close():
+    opens_once(TWO_LINES, "open_session", "close_session")
+
+
+@test
+def one_line_does_both():
+    opens_once(ONE_LINE, "open_session", "close_session")
+
+
+@test
+def opened_twice_and_closed_twice_is_one_box():
+    for lines in (ONE_LINE, TWO_LINES):
+        opens_once(lines, "open_session", "open_session", "close_session", "close_session")
+
+
+@test
+def listed_twice_is_one_box():
+    opens_once(TWO_LINES + TWO_LINES, "open_session", "close_session")
+
+
+@test
+def open_without_close_leaves_nothing():
+    opens_once(TWO_LINES, "open_session")
+
+
+@test
+def close_without_open_does_nothing():
+    log = host.LogMark()
+    done = pamtester("alice", "close_session")
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    equal(log.results(), [], "results in the log")
+
+
+@test
+def open_close_open_close_is_two_boxes():
+    log = host.LogMark()
+    done = pamtester("alice", "open_session", "close_session", "open_session", "close_session")
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    ids = [line["id"] for line in log.results()]
+    equal((len(ids), len(set(ids))), (2, 2), f"boxes in the log: {ids}")
+
+
+@test
+def an_unknown_user_is_refused():
+    log = host.LogMark()
+    done = pamtester("nobody-at-all", "open_session")
+    true(done.returncode != 0, "pamtester fails", done.stdout)
+    contains(done.stdout + done.stderr, "User not known", "PAM's word for the failure")
+    equal(len(log.results()), 1, f"lines in the log: {log.ours()}")
+
+
+@test
+def exempt_users_are_left_alone():
+    host.write_policy("[global]\nexempt_users = root, alice\n" + host.STUDENT_POLICY)
+    log = host.LogMark()
+    try:
+        done = pamtester("alice", "open_session", "close_session")
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    equal([line for line in log.results() if line["result"] == "entered"], [], "boxes in the log")
+
+
+@test
+def root_is_left_alone():
+    host.write_policy("[rule all]\nuser = *\nbox = deny\n")
+    try:
+        done = pamtester("root", "open_session", "close_session")
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+
+
+@test
+def a_rule_that_denies_is_refused():
+    host.write_policy("[rule all]\nuser = alice\nbox = deny\n")
+    log = host.LogMark()
+    try:
+        done = pamtester("alice", "open_session")
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+    true(done.returncode != 0, "pamtester fails", done.stdout)
+    contains(done.stdout + done.stderr, "Permission denied", "PAM's word for the failure")
+    contains(done.stdout + done.stderr, "refused by the policy", "the sentence")
+    equal([line["result"] for line in log.results()], ["denied"], "results in the log")
+
+
+@test
+def an_unknown_argument_is_logged_and_refuses():
+    log = host.LogMark()
+    done = pamtester("alice", "open_session", lines=["required pam_permit.so",
+                                                     "required pam_loginbox.so opne"])
+    true(done.returncode != 0, "pamtester fails", done.stdout + done.stderr)
+    contains("\n".join(log.ours()), "opne", "the log names the word")
+
+
+@test
+def monitor_mode_changes_nothing():
+    host.write_policy("[global]\nmode = monitor\n" + host.STUDENT_POLICY)
+    host.switch_on("su")
+    log = host.LogMark()
+    try:
+        done = run(["su", "alice", "-c", "readlink /proc/self/ns/mnt"])
+    finally:
+        host.switch_off("su")
+        host.write_policy(host.STUDENT_POLICY)
+    equal(done.stdout.strip(), OWN_SPACE, f"mount namespace ({done.stderr})")
+    contains("\n".join(log.ours()), "mode=monitor", "the log")
+
+
+# ---- su ------------------------------------------------------------------------------------
+
+LOOK = "id; echo $HOME $SHELL $USER; pwd; echo $0; ls /proc/self/fd; umask; exit 42"
+
+
+def look_by_su(command, boxed, env=None):
+    done = run(command, env=env)
+    equal(done.returncode, 42, f"status of {command}: {done.stderr}")
+    return done.stdout
+
+
+def su_in_both(behaviour):
+    return in_both(behaviour, "su")
+
+
+@su_in_both
+def su_by_root(boxed):
+    return look_by_su(["su", "alice", "-c", LOOK], boxed)
+
+
+@su_in_both
+def su_by_root_as_a_login(boxed):
+    # su-l includes su on Debian, or is a file of its own with the same lines.
+    with open("/etc/pam.d/su-l", encoding="utf-8") as file:
+        contains(file.read(), "su", "su-l includes su")
+    return look_by_su(["su", "-", "alice", "-c", LOOK], boxed)
+
+
+def with_password(command, user="bob", expect_status=42):
+    """Run a command of the user's on a terminal, answering its question for the password."""
+    words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--", *command]
+    with Terminal(words) as terminal:
+        terminal.expect("[Pp]assword: ?", 10)
+        terminal.line(hostfiles.PASSWORD)
+        status = terminal.wait(30)
+        while terminal.read_some(0.1) and len(terminal.seen) > terminal.mark:
+            terminal.mark = len(terminal.seen)
+    equal(status, expect_status, f"status of {command}; {report.shorten(terminal.seen)}")
+    return terminal.seen
+
+
+@su_in_both
+def su_by_an_ordinary_user(boxed):
+    seen = with_password(["su", "alice", "-c", "id -un; readlink /proc/self/ns/mnt; exit 42"])
+    contains(seen, "alice", "the command's output")
+    equal(OWN_SPACE in seen, not boxed, "the command runs on the host")
+    return "alice" in seen
+
+
+@su_in_both
+def job_control_works_under_su(boxed):
+    with Terminal(["su", "-", "alice"]) as terminal:
+        terminal.expect(r"\$ $")
+        terminal.line("sleep 600; echo status=$?")
+        time.sleep(0.3)
+        terminal.send("\x1a")
+        terminal.expect(r"status=148")
+        terminal.line("fg")
+        terminal.expect(r"sleep 600")
+        time.sleep(0.2)
+        terminal.send("\x03")
+        terminal.expect(r"\$ $")
+        terminal.line("exit 3")
+        status = terminal.wait()
+    equal(status, 3, "status of the shell")
+    return status
+
+
+@su_in_both
+def su_keeps_the_working_directory(boxed):
+    os.makedirs("/home/alice/work", exist_ok=True)
+    os.chown("/home/alice/work", 2001, 2001)
+    done = run(["su", "alice", "-c", "pwd; touch here && ls"], cwd="/home/alice/work")
+    equal(done.stdout, "/home/alice/work\nhere\n", f"working directory ({done.stderr})")
+    os.unlink("/home/alice/work/here")
+    os.rmdir("/home/alice/work")
+    return done.stdout
+
+
+LEAVE = """
+import os
+try:
+    os.fchdir(9)
+    os.chdir("..")
+    print(sorted(set(os.listdir(".")) & {"proc", "run"}), os.listdir("run/test-secrets"))
+except OSError as error:
+    print("closed")
+"""
+
+
+@su_in_both
+def a_directory_that_su_inherits_is_no_way_out(boxed):
+    os.makedirs("/run/test-secrets/one", exist_ok=True)
+    done = run(["sh", "-c", 'exec 9</home; exec su alice -c "/usr/bin/python3 -I -c \'$0\'"',
+                LEAVE])
+    expected = "closed\n" if boxed else "['proc', 'run'] ['one']\n"
+    equal(done.stdout, expected, f"a way out by an open directory ({done.stderr})")
+    os.rmdir("/run/test-secrets/one")
+    os.rmdir("/run/test-secrets")
+    return True
+
+
+NR_ADD_KEY, NR_REQUEST_KEY, NR_KEYCTL = {
+    "x86_64": (248, 249, 250), "aarch64": (217, 218, 219)}.get(platform.machine(), (0, 0, 0))
+PUT_KEY = f"""
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.syscall({NR_KEYCTL}, 1, None)
+key = libc.syscall({NR_ADD_KEY}, b"user", b"test-secret", b"x", ctypes.c_size_t(1), -3)
+libc.syscall({NR_KEYCTL}, 5, key, 0x3f3f3f3f)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+GET_KEY = f"""
+import ctypes
+print(ctypes.CDLL(None).syscall({NR_REQUEST_KEY}, b"user", b"test-secret", None, 0) > 0)
+"""
+
+
+@su_in_both
+def a_key_of_the_callers_is_not_seen(boxed):
+    if not NR_KEYCTL:
+        raise report.Skip("the system call numbers of this architecture are not known here")
+    done = run(["/usr/bin/python3", "-I", "-c", PUT_KEY, "su", "alice", "-c",
+                f"/usr/bin/python3 -I -c '{GET_KEY}'"])
+    equal(done.stdout, f"{not boxed}\n", f"the caller's key is seen ({done.stderr})")
+    return True
+
+
+@test
+def su_of_a_boxed_user_to_root_stays_on_its_side():
+    """no_new_privs: inside, su and sudo cannot make anybody root."""
+    host.switch_on("su")
+    try:
+        done = run(["su", "alice", "-c", "sudo -n id -u; echo status=$?"])
+    finally:
+        host.switch_off("su")
+    true("status=0" not in done.stdout, "sudo inside fails", done.stdout + done.stderr)
+
+
+LIMITS = {"v": lambda: range(4000, report.count(90000, 60000), report.count(500, 2000)),
+          "n": lambda: range(3, 40)}
+
+
+def su_under(limit, value):
+    command = f"ulimit -S{limit} {value}; ulimit -H{limit} {value}; exec su alice -c " \
+              "'readlink /proc/self/ns/mnt; :'"
+    return host.as_user("bob", ["bash", "-c", command], input=hostfiles.PASSWORD + "\n")
+
+
+def never_unboxed(limit):
+    host.switch_on("su")
+    boxed = refused = 0
+    try:
+        for value in LIMITS[limit]():
+            done = su_under(limit, value)
+            true(OWN_SPACE not in done.stdout, f"ulimit -{limit} {value}: su ran unboxed",
+                 done.stdout)
+            boxed += "mnt:[" in done.stdout
+            refused += "mnt:[" not in done.stdout
+    finally:
+        host.switch_off("su")
+    report.note(f"ulimit -{limit}: {boxed} boxed, {refused} refused")
+    true(boxed and refused, "some work and some do not", (boxed, refused))
+
+
+@test
+def su_under_any_limit_of_memory_is_boxed_or_refused():
+    never_unboxed("v")
+
+
+@test
+def su_under_any_limit_of_files_is_boxed_or_refused():
+    never_unboxed("n")
+
+
+@test
+def su_without_the_module_file_is_refused():
+    host.switch_on("su")
+    module = host.module_path()
+    os.rename(module, module + ".away")
+    try:
+        done = run(["su", "alice", "-c", "echo ran"])
+    finally:
+        os.rename(module + ".away", module)
+        host.switch_off("su")
+    true(done.returncode != 0 and "ran" not in done.stdout, "su refuses", done.stdout)
+
+
+# ---- sudo ----------------------------------------------------------------------------------
+
+def sudo_in_both(behaviour):
+    return in_both(behaviour, "sudo")
+
+
+@sudo_in_both
+def sudo_by_root(boxed):
+    return look_by_su(["sudo", "-u", "alice", "sh", "-c", LOOK], boxed)
+
+
+@sudo_in_both
+def sudo_by_an_ordinary_user(boxed):
+    done = host.as_user("bob", ["sudo", "-n", "-u", "alice", "sh", "-c",
+                                "id; readlink /proc/self/ns/mnt; exit 42"])
+    equal(done.returncode, 42, f"status ({done.stderr})")
+    equal(OWN_SPACE in done.stdout, not boxed, "the command runs on the host")
+    return done.stdout.splitlines()[0]
+
+
+@sudo_in_both
+def sudo_with_a_terminal_of_its_own(boxed):
+    hostfiles.write("/etc/sudoers.d/pty", "Defaults use_pty\n", 0o440)
+    try:
+        with Terminal(["sudo", "-u", "alice", "sh", "-c", "test -t 0 && id -un; exit 42"]) as seen:
+            seen.expect("alice")
+            status = seen.wait()
+    finally:
+        os.unlink("/etc/sudoers.d/pty")
+    equal(status, 42, "status")
+    return status
+
+
+def sudo_runs(earlier=()):
+    """Whether sudo runs its command, with these session lines before ours; and what it says."""
+    host.switch_on("sudo")
+    with open(host.pam_file("sudo"), encoding="utf-8") as file:
+        text = file.read()
+    hostfiles.write(host.pam_file("sudo"), "".join(line + "\n" for line in earlier) + text)
+    try:
+        done = host.as_user("bob", ["sudo", "-n", "-u", "alice", "readlink", "/proc/self/ns/mnt"])
+        by_root = run(["sudo", "-n", "-u", "alice", "readlink", "/proc/self/ns/mnt"])
+    finally:
+        host.switch_off("sudo")
+    equal("mnt:" in by_root.stdout, "mnt:" in done.stdout, "sudo by root and by bob")
+    return done.stdout.strip(), done.stdout + done.stderr
+
+
+SESSION_ERR = "session required pam_debug.so open_session=session_err"
+
+
+@test
+def sudo_refuses_when_the_box_cannot_be_built():
+    equal(sudo_runs()[0].startswith("mnt:["), True, "sudo runs its command in a good box")
+    host.write_policy("[box student\n")
+    try:
+        space, said = sudo_runs()
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+    equal(space, "", f"what the command printed ({said})")
+
+
+@test
+def sudo_refuses_also_after_an_earlier_session_error():
+    """sudo takes a session error for harmless, and libpam keeps the first error of a stack."""
+    space, said = sudo_runs([SESSION_ERR])
+    true(space.startswith("mnt:[") and space != OWN_SPACE,
+         "with a good policy sudo ignores the session error and runs in the box", said)
+    host.write_policy("[box student\n")
+    try:
+        space, said = sudo_runs([SESSION_ERR])
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+    equal(space, "", f"what the command printed ({said})")
+
+
+@test
+def sudo_refuses_without_the_helper_after_a_session_error():
+    os.rename(host.HELPER, host.HELPER + ".away")
+    try:
+        space, said = sudo_runs([SESSION_ERR])
+    finally:
+        os.rename(host.HELPER + ".away", host.HELPER)
+    equal(space, "", f"what the command printed ({said})")
+
+
+def main():
+    if not host.has_product():
+        report.say("skip the_module_in_other_applications: the product is not installed here")
+        return 0
+    host.write_policy(host.STUDENT_POLICY)
+    pamtester("alice", "open_session", "close_session")
+    return report.run_all(after=leftovers.checker(leftovers.snapshot()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
