@@ -12,6 +12,17 @@ static int refuse(const struct setting *s, struct fail *f, const char *what, con
 		"%s = %.100s gives %s%.100s", s->key->name, s->text, what, value);
 }
 
+void expand_home(const struct account *account, char *out, size_t size)
+{
+	struct text t = text_in(out, size);
+
+	for (const char *p = account->home; *p; p++)
+		if (*p != '/' || (p[1] && p[1] != '/'))
+			text_add(&t, "%c", *p);
+	if (t.cut || !value_is_path(out))
+		text_copy(out, size, "/");
+}
+
 /* The value of one token in `out`; NULL when there is none. */
 static const char *token(char letter, const struct account *account, char *out, size_t size)
 {
@@ -32,7 +43,8 @@ static const char *token(char letter, const struct account *account, char *out, 
 		snprintf(out, size, "%u", account->gid);
 		return out;
 	case 'h':
-		return account->home[0] ? account->home : "/";
+		expand_home(account, out, size);
+		return out;
 	case 'H':
 		if (uname(&host) < 0)
 			return NULL;
@@ -48,7 +60,7 @@ int expand_setting(const struct setting *s, const struct account *account, char 
 	struct fail *f)
 {
 	struct text t = text_in(out, size);
-	char value[80];
+	char value[1024];
 
 	for (const char *p = s->text; *p; p++) {
 		if (*p != '%') {

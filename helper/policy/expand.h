@@ -11,6 +11,12 @@
 #include "lib/linux/account.h"
 
 /*
+ * The account's home as a plain absolute path: passwd(5) may have slashes too many. "/"
+ * where it is none, which is where sshd and login start then.
+ */
+void expand_home(const struct account *account, char *out, size_t size);
+
+/*
  * Expands a setting's text for the account. What does not fit, or has no value (%g of a
  * group without a name), is FAIL_REFUSED with the setting's FILE:LINE.
  */

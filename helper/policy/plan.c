@@ -205,7 +205,7 @@ static int fill_names(struct plan *plan, const struct box *box, struct fail *f)
 static int fill_places(struct plan *plan, const struct box *box, enum door door, struct fail *f)
 {
 	const struct account *account = plan->account;
-	char workdir[PATH_MAX], shell[PATH_MAX];
+	char home[1024], workdir[PATH_MAX], shell[PATH_MAX];
 	struct fail no_shell = *f;
 
 	if (expand_path(get(box, KEY_WORKDIR), account, workdir, sizeof(workdir), f) < 0)
@@ -218,7 +218,8 @@ static int fill_places(struct plan *plan, const struct box *box, enum door door,
 		}
 		shell[0] = '\0';
 	}
-	plan->home = strdup(value_is_path(account->home) ? account->home : "/");
+	expand_home(account, home, sizeof(home));
+	plan->home = strdup(home);
 	plan->workdir = strdup(workdir);
 	plan->shell = strdup(shell);
 	if (!plan->home || !plan->workdir || !plan->shell)

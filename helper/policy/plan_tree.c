@@ -1,5 +1,6 @@
 #include "helper/policy/plan_tree.h"
 
+#include "helper/policy/expand.h"
 #include "lib/base/text.h"
 #include "lib/linux/path.h"
 
@@ -196,14 +197,12 @@ struct home {
 	bool found;
 };
 
-static int find_home(struct home *h, const char *path, struct fail *f)
+static int find_home(struct home *h, const struct account *account, struct fail *f)
 {
-	char above[1024], parent[1024];
+	char path[1024], above[1024], parent[1024];
 	bool found;
 
-	/* A home that is no plain path leads nowhere: sshd and login fall back to "/". */
-	if (!value_is_path(path) || strlen(path) >= sizeof(above))
-		return 0;
+	expand_home(account, path, sizeof(path));
 	if (find_directory(path, h->real, sizeof(h->real), &h->found, f) < 0)
 		return -1;
 	parent_of(path, above, sizeof(above));
@@ -253,7 +252,7 @@ static int add_homes(struct plan *plan, const struct box *box, struct fail *f)
 
 	if (is_word(box, KEY_HOMES, "all"))
 		return 0;
-	if (find_home(&home, plan->account->home, f) < 0)
+	if (find_home(&home, plan->account, f) < 0)
 		return -1;
 	c = calloc(1, sizeof(*c));
 	if (!c)

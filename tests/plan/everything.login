@@ -1,0 +1,4 @@
+user=bob
+uid=1005
+home=/srv/homes/bob
+shell=/bin/bash

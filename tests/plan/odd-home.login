@@ -1,0 +1,1 @@
+home=//srv/homes///alice//

@@ -1,0 +1,1 @@
+rhost=client.example.org

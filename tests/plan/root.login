@@ -1,0 +1,2 @@
+user=toor
+uid=0

@@ -1,0 +1,2 @@
+service=su
+ruser=bob
