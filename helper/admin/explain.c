@@ -113,6 +113,12 @@ static void print_settings(enum section section, const struct settings *settings
 		if (key->section == section && (s || key->value))
 			print_setting(key, s);
 	}
+	for (size_t i = 0; i < settings->n_labelled; i++) {
+		const struct setting *s = settings->labelled[i];
+		if (s->key->section == section)
+			printf("  %.*s%s = %s  %s\n", (int)strcspn(s->key->name, ".") + 1,
+				s->key->name, s->label, s->text, s->at ? s->at : "(default)");
+	}
 }
 
 static void print_box(const struct box *box)

@@ -27,6 +27,11 @@ static bool is_named(const struct key *key, const char *name)
 	return strncmp(key->name, name, n) == 0 && name[n];
 }
 
+bool key_is_labelled(const struct key *key)
+{
+	return strchr(key->name, '.') != NULL;
+}
+
 const struct key *key_find(enum section section, const char *name)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)

@@ -239,6 +239,9 @@ const char *key_section_name(enum section section);
  */
 const struct key *key_find(enum section section, const char *name);
 
+/* Whether the row is of a key with a label: "bind.LABEL". */
+bool key_is_labelled(const struct key *key);
+
 /* The name in the section that is nearest to a misspelt one, or NULL when none is near. */
 const char *key_nearest(enum section section, const char *name);
 

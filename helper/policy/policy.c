@@ -1,5 +1,6 @@
 #include "helper/policy/policy.h"
 
+#include "helper/policy/labels.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/path.h"
@@ -29,9 +30,17 @@ static char *place(const char *file, unsigned line)
 
 /* ---- one key ------------------------------------------------------------------------- */
 
-static int add_setting(struct policy *policy, struct settings *to, const struct key *key,
-	const char *text, const char *at, struct fail *f)
+/* The label that a name has beyond its key's: "www" of "bind.www". */
+static const char *label_of(const struct key *key, const char *name)
 {
+	return key_is_labelled(key) ? strchr(name, '.') + 1 : NULL;
+}
+
+static int add_setting(struct policy *policy, struct settings *to, const struct key *key,
+	const struct ini_key *from, const char *at, struct fail *f)
+{
+	const char *text = from ? from->value : key->value;
+	const char *label = from ? label_of(key, from->name) : NULL;
 	char why[256] = "";
 	struct setting *s = calloc(1, sizeof(*s));
 
@@ -42,10 +51,13 @@ static int add_setting(struct policy *policy, struct settings *to, const struct 
 	s->key = key;
 	s->text = strdup(text);
 	s->at = at ? strdup(at) : NULL;
-	if (!s->text || (at && !s->at))
+	s->label = label ? strdup(label) : NULL;
+	if (!s->text || (at && !s->at) || (label && !s->label))
 		return out_of_memory(f);
 	if (!value_read(&s->value, key, text, why, sizeof(why)))
 		return WRONG(f, at ? at : "(default)", "%s", why);
+	if (label)
+		return labels_add(to, s, f);
 	to->by_key[key_id(key)] = s;
 	return 0;
 }
@@ -70,7 +82,7 @@ static int read_key(struct reader *r, enum section section, const struct ini_key
 		return refuse_key(r->f, at, section, k->name);
 	if (key->kind == KIND_LATER)
 		return WRONG(r->f, at, "%s is not built yet", k->name);
-	return add_setting(r->policy, to, key, k->value, at, r->f);
+	return add_setting(r->policy, to, key, k, at, r->f);
 }
 
 static int read_keys(struct reader *r, enum section section, const struct ini_section *from,
@@ -91,7 +103,7 @@ static int add_defaults(struct policy *policy, enum section section, struct sett
 		if (key->section != section || to->by_key[i] || !key->value ||
 			key->kind == KIND_LATER)
 			continue;
-		if (add_setting(policy, to, key, key->value, NULL, f) < 0)
+		if (add_setting(policy, to, key, NULL, NULL, f) < 0)
 			return -1;
 	}
 	return 0;
@@ -255,6 +267,8 @@ static int resolve_box(struct policy *policy, struct box *box, struct fail *f)
 
 	box->state = BEING_RESOLVED;
 	box->all = box->own;
+	box->all.labelled = NULL;
+	box->all.n_labelled = 0;
 	if (is_base) {
 		const struct setting *says = box->own.by_key[KEY_INHERIT];
 		if (says)
@@ -272,6 +286,8 @@ static int resolve_box(struct policy *policy, struct box *box, struct fail *f)
 			if (!box->all.by_key[i] && i != KEY_INHERIT && i != KEY_DESCRIPTION)
 				box->all.by_key[i] = box->parent->all.by_key[i];
 	}
+	if (labels_resolve(&box->all, &box->own, box->parent ? &box->parent->all : NULL, f) < 0)
+		return -1;
 	box->state = RESOLVED;
 	return 0;
 }
@@ -412,10 +428,13 @@ void policy_free(struct policy *policy)
 		return;
 	for (size_t i = 0; i < policy->n_boxes; i++) {
 		free(policy->boxes[i]->at);
+		free(policy->boxes[i]->own.labelled);
+		free(policy->boxes[i]->all.labelled);
 		free(policy->boxes[i]);
 	}
 	for (size_t i = 0; i < policy->n_rules; i++) {
 		free(policy->rules[i]->at);
+		free(policy->rules[i]->says.labelled);
 		free(policy->rules[i]);
 	}
 	while (policy->settings) {
@@ -423,9 +442,11 @@ void policy_free(struct policy *policy)
 		policy->settings = s->next;
 		value_free(&s->value);
 		free(s->text);
+		free(s->label);
 		free(s->at);
 		free(s);
 	}
+	free(policy->global.labelled);
 	free(policy->boxes);
 	free(policy->rules);
 	free(policy);

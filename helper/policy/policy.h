@@ -30,14 +30,20 @@ enum policy_forbid { FORBID_HOST_NETWORK, FORBID_DEV_ALLOW, FORBID_USERNS, FORBI
 struct setting {
 	struct setting *next; /* of all settings that the policy owns */
 	const struct key *key;
+	char *label; /* "www" of bind.www; NULL where the key has none */
 	char *text;
 	char *at; /* FILE:LINE; NULL: compiled in */
 	struct value value;
 };
 
-/* A section's settings by number of the key; NULL where the key has no value at all. */
+/*
+ * A section's settings by number of the key; NULL where the key has no value at all. Keys
+ * with a label are a list, in the order of action: labels.h.
+ */
 struct settings {
 	const struct setting *by_key[KEY_COUNT];
+	const struct setting **labelled;
+	size_t n_labelled;
 };
 
 struct box {

@@ -360,7 +360,7 @@ bool value_read(struct value *out, const struct key *key, const char *text, char
 	bool fine;
 
 	v.none = strcmp(text, "none") == 0 && key->section != IN_RULE && key->kind != KIND_WORD &&
-		(key->kind == KIND_WORDS || key_word(key->built, "none") >= 0);
+		(key->kind == KIND_WORDS || key_is_labelled(key) || key_word(key->built, "none") >= 0);
 	if (v.none) {
 		fine = true;
 	} else if (is_list(key)) {
