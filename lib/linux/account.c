@@ -2,10 +2,12 @@
 
 #include "lib/base/own.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define BUFFER_MAX (16u << 20) /* an entry larger than this is an attack or an accident */
 #define GROUPS_MAX 65536       /* NGROUPS_MAX of Linux */
@@ -123,10 +125,26 @@ static size_t drop_twice(gid_t *groups, size_t n)
 }
 
 /*
- * getgrouplist(3) has no way to say that a service failed: what remains is errno, and two
- * questions whose answer is known. Group 0 exists on every host, so a database without it
- * (empty, unreadable) answered nothing; and for a name that does not exist the last
- * service must say so, instead of being away.
+ * A service that could not read its file says "not found", and the next one may answer for
+ * a few (nss-systemd knows root and nobody on every host). So where an answer was "no",
+ * the file itself must be there to say it: an empty or unreadable one says nothing.
+ */
+static int probe_file(const char *path, const char *step, const char *user, struct fail *f)
+{
+	struct stat st;
+	OWN_FD fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail_sys(f, step, path);
+	if (st.st_size == 0)
+		return fail_say(f, FAIL_SYSTEM, step, user, "%s is empty", path);
+	return 0;
+}
+
+/*
+ * getgrouplist(3) has no way to say that a service failed: what remains is errno, and
+ * questions whose answer is known. Group 0 exists on every host; and for a name that does
+ * not exist the last service must say so, instead of being away.
  */
 static bool hides_failure(int err)
 {
@@ -139,6 +157,8 @@ static int probe_groups(const char *user, struct fail *f)
 	struct fail probe = { 0 };
 	gid_t gid;
 
+	if (probe_file("/etc/group", "look up groups", user, f) < 0)
+		return -1;
 	int err = find_group_name(0, &name);
 	if (err)
 		return fail_err(f, err, "look up groups", user);
@@ -210,7 +230,9 @@ static int look_up(struct account *out, const char *name, uid_t uid, const char 
 	if (err)
 		return fail_err(f, err, "look up user", shown);
 	if (!found)
-		return fail_say(f, FAIL_UNKNOWN, "look up user", shown, "no such user");
+		return probe_file("/etc/passwd", "look up user", shown, f) < 0
+			? -1
+			: fail_say(f, FAIL_UNKNOWN, "look up user", shown, "no such user");
 	err = copy_passwd(&a, found);
 	if (!err)
 		err = list_groups(&a);
