@@ -68,6 +68,16 @@ int fdio_wait(int fd, short events, int64_t deadline_ms)
 	}
 }
 
+/* Where no credentials came, their room held descriptors, more than anybody takes. */
+static void close_rest(struct cmsghdr *c, size_t from, size_t n)
+{
+	for (size_t i = from; i < n; i++) {
+		int fd;
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		own_fd_close(&fd);
+	}
+}
+
 static void take_control(struct msghdr *msg, struct fdio_fds *fds, struct ucred *who)
 {
 	struct fdio_fds extra = { 0 };
@@ -78,10 +88,9 @@ static void take_control(struct msghdr *msg, struct fdio_fds *fds, struct ucred 
 		if (c->cmsg_type == SCM_RIGHTS) {
 			struct fdio_fds *to = fds ? fds : &extra;
 			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-			if (n > FDIO_FDS_MAX)
-				n = FDIO_FDS_MAX; /* cannot be: the buffer has no more room */
-			memcpy(to->fd, CMSG_DATA(c), n * sizeof(int));
-			to->n = n;
+			to->n = n < FDIO_FDS_MAX ? n : FDIO_FDS_MAX;
+			memcpy(to->fd, CMSG_DATA(c), to->n * sizeof(int));
+			close_rest(c, to->n, n);
 		} else if (c->cmsg_type == SCM_CREDENTIALS && who) {
 			memcpy(who, CMSG_DATA(c), sizeof(*who));
 		}
