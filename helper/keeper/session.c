@@ -2,6 +2,7 @@
 
 #include "lib/base/own.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -65,7 +66,10 @@ static bool hear(struct session *s)
 	struct fail f = { 0 };
 	ssize_t n = fdio_recv(s->sock, &word, sizeof(word), NULL, &who, fdio_now_ms() + 1, &f);
 
-	if (n == 0 || (n < 0 && f.err != ETIMEDOUT)) {
+	/* Too long a message is a forger's: it must not cost the opener the way back. */
+	if (n < 0 && (f.err == ETIMEDOUT || f.err == EMSGSIZE))
+		return false;
+	if (n <= 0) {
 		own_fd_close(&s->sock);
 		return false;
 	}
