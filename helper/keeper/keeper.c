@@ -82,7 +82,6 @@ static int begin_note(struct keeper *k, struct fail *f)
 /* The note first, then the thing: what a note names can be cleaned up after any death. */
 static int build_box(struct keeper *k, int64_t deadline_ms, struct fail *f)
 {
-	k->build = (struct build){ .init = -1, .control = -1, .log_socket = -1 };
 	if (begin_note(k, f) < 0 || open_rendezvous(k, f) < 0 ||
 		build_start(&k->build, k->plan, k->box.id, init_live, f) < 0)
 		return -1;
@@ -223,6 +222,17 @@ static void live(struct keeper *k)
 	}
 }
 
+/* The first login's terminal or pipe must not stay open for as long as the box lives. */
+static int let_stdio_go(struct fail *f)
+{
+	OWN_FD null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	for (int fd = 0; fd < 3; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return fail_sys(f, "open", "/dev/null");
+	return 0;
+}
+
 static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	struct session_login *login, int64_t deadline_ms)
 {
@@ -232,7 +242,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	/* Its own session: no terminal's signal, no hang-up reaches it. */
 	setsid();
 	title_set("loginbox-keeper");
-	if (build_box(k, deadline_ms, &f) < 0 || session_add(&k->sessions, login, &f) < 0) {
+	if (let_stdio_go(&f) < 0 || build_box(k, deadline_ms, &f) < 0 ||
+		session_add(&k->sessions, login, &f) < 0) {
 		place_box_forget(&k->place, &k->box);
 		build_abandon(&k->build);
 		verdict_of_fail(&verdict, k->plan, &f);
@@ -252,7 +263,10 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 int keeper_start(const struct plan *plan, const struct place *place, int lock,
 	const struct session_login *login, int64_t deadline_ms, struct fail *f)
 {
-	struct keeper k = { .plan = plan, .place = *place, .listener = -1 };
+	struct keeper k = { .plan = plan,
+		.place = *place,
+		.build = { .init = -1, .control = -1, .log_socket = -1 },
+		.listener = -1 };
 	struct session_login mine = *login;
 
 	if (place_box_make(place, plan->account->uid, &k.box, f) < 0)
