@@ -73,11 +73,29 @@ static int settle_stdio(struct fail *f)
 	return 0;
 }
 
+/* What a person at the caller's terminal, or its end, sends without asking for rights. */
+static void terminal_signals(sigset_t *out)
+{
+	static const int all[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
+
+	sigemptyset(out);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		sigaddset(out, all[i]);
+}
+
+void sanitise_hear_terminal(void)
+{
+	sigset_t set;
+
+	terminal_signals(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static int settle_signals(struct fail *f)
 {
 	static const struct itimerval none = { 0 };
 	struct sigaction act = { .sa_handler = SIG_DFL };
-	sigset_t empty;
+	sigset_t later;
 
 	for (int sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &act, NULL); /* KILL, STOP and the library's own refuse it */
@@ -85,10 +103,11 @@ static int settle_signals(struct fail *f)
 	act.sa_handler = SIG_IGN;
 	sigaction(SIGXFSZ, &act, NULL);
 	sigaction(SIGPIPE, &act, NULL);
-	sigemptyset(&empty);
+	/* Stopped with a lock in the hand, or ended with a box half made: not by a key. */
+	terminal_signals(&later);
 	if (setitimer(ITIMER_REAL, &none, NULL) < 0 || setitimer(ITIMER_VIRTUAL, &none, NULL) < 0 ||
 		setitimer(ITIMER_PROF, &none, NULL) < 0 ||
-		sigprocmask(SIG_SETMASK, &empty, NULL) < 0)
+		sigprocmask(SIG_SETMASK, &later, NULL) < 0)
 		return fail_sys(f, "reset signals", "");
 	return 0;
 }

@@ -36,4 +36,7 @@ struct caller {
  */
 int sanitise(struct caller *out, int argc, struct fail *f);
 
+/* The terminal's signals wait until this: nothing is half made any more. */
+void sanitise_hear_terminal(void);
+
 #endif

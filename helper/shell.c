@@ -201,7 +201,9 @@ static int run_boxed(struct shell *s, char **argv)
 	struct fail f = FAIL_BY("shell");
 	bool leads = getsid(0) == getpid();
 
-	if (enter_box(s, &f) < 0) {
+	int entered = enter_box(s, &f);
+	sanitise_hear_terminal();
+	if (entered < 0) {
 		say_fail(&f);
 		return f.kind == FAIL_REFUSED ? EXIT_REFUSED : EXIT_SYSTEM;
 	}
@@ -234,6 +236,7 @@ int shell_run(struct caller *caller, char **argv)
 		return run_boxed(&s, argv);
 	case VERDICT_IGNORE:
 	case VERDICT_MONITOR:
+		sanitise_hear_terminal();
 		become_shell(&s, argv);
 	default:
 		fail_say(&f, FAIL_REFUSED, "log in", s.account.name, "%s", s.plan.why);
