@@ -133,7 +133,7 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask)
 {
 	struct fail f = FAIL_BY("module");
 	struct stat st;
-	bool entered;
+	bool entered = false;
 
 	tell_prepare(tell);
 	int result = fstat(ask->sock, &st) < 0 ? fail_sys(&f, "look at own socket", "")
