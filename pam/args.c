@@ -20,6 +20,8 @@ void args_read(struct args *out, int argc, const char **argv)
 			out->line = LINE_CLOSE;
 		else if (strcmp(word, "debug") == 0)
 			out->debug = true;
+		else if (strcmp(word, "tty_pts=allow") == 0)
+			out->tty_pts = true;
 		else if (text_starts(word, "conf=/"))
 			out->conf = word + strlen("conf=");
 		else if (text_starts(word, "deadline=") &&

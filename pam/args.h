@@ -18,6 +18,7 @@ enum args_line {
 struct args {
 	enum args_line line;
 	bool debug;
+	bool tty_pts; /* tty_pts=allow: login(1) on a pseudo-terminal of the host */
 	uint32_t deadline_ms;
 	const char *conf; /* conf=DIR, "" for the compiled-in one; borrowed from argv */
 	const char *wrong; /* the first word that is none of ours, or NULL */

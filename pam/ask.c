@@ -4,6 +4,7 @@
 #include "lib/base/own.h"
 #include "lib/linux/ns.h"
 #include "lib/linux/sys.h"
+#include "lib/linux/tty.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -49,7 +50,7 @@ static int start_helper(void *arg)
 	_exit(127);
 }
 
-/* Descriptors that a message of WIRE_OPEN carries: the way back, and this process. */
+/* Descriptors that a message of WIRE_OPEN carries: way back, this process, its terminal. */
 static int gather(struct fdio_fds *fds, struct fail *f)
 {
 	if (ns_open_own(fds, f) < 0)
@@ -62,6 +63,13 @@ static int gather(struct fdio_fds *fds, struct fail *f)
 	if (self < 0)
 		return fail_sys(f, "open own process", "");
 	fds->fd[fds->n++] = self;
+	int tty = tty_find_stdio();
+	if (tty < 0)
+		return 0;
+	tty = fcntl(tty, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (tty < 0)
+		return fail_sys(f, "keep the terminal", "");
+	fds->fd[fds->n++] = tty;
 	return 0;
 }
 

@@ -8,9 +8,11 @@
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/ns.h"
+#include "lib/linux/tty.h"
 #include "pam/args.h"
 #include "pam/ask.h"
 #include "pam/enter.h"
+#include "pam/environment.h"
 #include "pam/inside.h"
 #include "pam/poison.h"
 #include "pam/tell.h"
@@ -36,6 +38,7 @@ struct data {
 	int sock;      /* to the keeper */
 	ino_t sock_ino; /* an application that closes all descriptors may reuse the number */
 	struct poison poison;
+	struct environment environment;
 	struct wire_verdict verdict;
 };
 
@@ -47,6 +50,7 @@ static void data_free(pam_handle_t *pamh, void *p, int status)
 	(void)status;
 	if (data->state == STATE_POISONED && data->opener == getpid())
 		poison_lift(&data->poison);
+	environment_restore(&data->environment);
 	own_fd_close(&data->sock);
 	free(data);
 }
@@ -129,12 +133,35 @@ static void leave_again(struct ask *ask, bool entered)
 	own_fd_close(&ask->sock);
 }
 
-static int come_in(struct tell *tell, struct data *data, struct ask *ask)
+/*
+ * One login(1) opens its terminal again by name. Inside, that name is nobody's or, worse,
+ * another user's pty of the same number. The other login(1) does not, and nothing tells the
+ * two apart; a console has the same name inside.
+ */
+static bool reopens_terminal(const struct tell *tell, const struct args *args)
+{
+	if (args->tty_pts ||
+		(strcmp(tell->service, "login") != 0 && strcmp(tell->service, "remote") != 0))
+		return false;
+	int tty = tty_find_stdio();
+	const char *name = item(tell->pamh, PAM_TTY);
+	return (tty >= 0 && tty_kind_of(tty) == TTY_PTS) || text_starts(name, "pts/") ||
+		text_starts(name, "/dev/pts/");
+}
+
+static int come_in(struct tell *tell, struct data *data, struct ask *ask,
+	const struct args *args)
 {
 	struct fail f = FAIL_BY("module");
 	struct stat st;
 	bool entered = false;
 
+	if (reopens_terminal(tell, args)) {
+		leave_again(ask, false);
+		return refuse(tell, data,
+			tell_denied(tell, &data->verdict,
+				"login on a pseudo-terminal of the host needs tty_pts=allow"));
+	}
 	tell_prepare(tell);
 	int result = fstat(ask->sock, &st) < 0 ? fail_sys(&f, "look at own socket", "")
 					       : enter_box(ask->init, &ask->verdict, &entered, &f);
@@ -147,20 +174,22 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask)
 	data->opener = getpid();
 	data->sock = take_fd(&ask->sock);
 	data->sock_ino = st.st_ino;
+	environment_drop(&data->environment, tell->pamh);
 	tell_log(tell, &data->verdict, "entered", "");
 	return PAM_SUCCESS;
 }
 
-static int act_on(struct tell *tell, struct data *data, struct ask *ask, bool debug)
+static int act_on(struct tell *tell, struct data *data, struct ask *ask,
+	const struct args *args)
 {
 	const struct wire_verdict *v = &data->verdict;
 	char words[700];
 
 	switch (v->answer) {
 	case WIRE_ENTER:
-		return come_in(tell, data, ask);
+		return come_in(tell, data, ask, args);
 	case WIRE_IGNORE:
-		if (debug)
+		if (args->debug)
 			tell_log(tell, v, "ignored", v->why);
 		return PAM_IGNORE;
 	case WIRE_MONITOR:
@@ -239,7 +268,7 @@ static int open_session(struct tell *tell, const struct args *args)
 		return refuse_failed(tell, data, &f);
 
 	data->verdict = ask.verdict;
-	code = act_on(tell, data, &ask, args->debug);
+	code = act_on(tell, data, &ask, args);
 	own_fd_close(&ask.sock);
 	own_fd_close(&ask.init);
 	return code;
@@ -269,6 +298,7 @@ static int close_session(struct tell *tell)
 	if (data->state != STATE_ENTERED)
 		return PAM_SUCCESS;
 	data->state = STATE_CLOSED;
+	environment_restore(&data->environment);
 	if (!is_ours(data)) {
 		data->sock = -1;
 		fail_say(&f, FAIL_SYSTEM, "leave the box", "", "the application closed our socket");

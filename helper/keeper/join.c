@@ -45,8 +45,10 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 
 	text_copy(ask.hash, sizeof(ask.hash), j->plan->hash);
 	verdict_of_plan(&ask.verdict, j->plan, id);
-	fds.fd[WIRE_FD_SOCKET] = j->login->sock;
-	fds.n = WIRE_FDS + 1;
+	fds.n = WIRE_FDS;
+	fds.fd[fds.n++] = j->login->sock;
+	if (j->login->fds.n > WIRE_FDS)
+		fds.fd[fds.n++] = j->login->fds.fd[WIRE_FD_TTY];
 	if (fdio_send(sock, &ask, sizeof(ask), &fds, f) < 0)
 		return -1;
 	if (fdio_recv(sock, &answer, sizeof(answer), NULL, NULL,

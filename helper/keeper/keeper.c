@@ -3,6 +3,7 @@
 #include "helper/build/build.h"
 #include "helper/keeper/init.h"
 #include "helper/keeper/log.h"
+#include "helper/keeper/terminal.h"
 #include "helper/keeper/title.h"
 #include "helper/keeper/verdict.h"
 #include "helper/state/note.h"
@@ -127,13 +128,15 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 	struct fail f = { 0 };
 
 	ask->hash[sizeof(ask->hash) - 1] = '\0';
-	if (k->state == LIVING && fds->n == WIRE_FDS + 1 && strcmp(ask->hash, k->plan->hash) == 0) {
+	if (k->state == LIVING && fds->n > WIRE_FDS && strcmp(ask->hash, k->plan->hash) == 0) {
 		login.sock = take_fd(&fds->fd[WIRE_FD_SOCKET]);
+		OWN_FD tty = fds->n > WIRE_FDS + 1 ? take_fd(&fds->fd[WIRE_FDS + 1]) : -1;
 		login.fds = *fds;
 		fds->n = 0;
 		if (session_add(&k->sessions, &login, &f) == 0) {
 			struct session *s = &k->sessions.at[k->sessions.n - 1];
 			answer.kind = WIRE_JOINED;
+			terminal_attach(s->node, sizeof(s->node), k->build.init, tty);
 			/* A module that has given up has closed its end: its pidfd tells the rest. */
 			verdict_send(s->sock, &ask->verdict, k->build.init, &f);
 		}
@@ -195,6 +198,22 @@ static void look_at_init(struct keeper *k, const struct pollfd *polls)
 	}
 }
 
+/* A terminal that two sessions share stays until the second one ends. */
+static void session_ended(const struct session *ended, void *arg)
+{
+	struct keeper *k = arg;
+	bool others = false, shared = false;
+
+	for (size_t i = 0; i < k->sessions.n; i++) {
+		const struct session *s = &k->sessions.at[i];
+		others = others || !s->over;
+		shared = shared || (!s->over && strcmp(s->node, ended->node) == 0);
+	}
+	/* With the last session the box goes, and its /dev with it. */
+	if (k->state == LIVING && others && !shared && ended->node[0])
+		terminal_detach(ended->node, k->build.init);
+}
+
 static void live(struct keeper *k)
 {
 	while (!k->reaped || k->sessions.n) {
@@ -216,7 +235,7 @@ static void live(struct keeper *k)
 			log_pump(&k->log);
 		look_at_init(k, k->polls);
 		/* Sessions before the listener: a join would move what `polls` speaks of. */
-		session_serve(&k->sessions, k->polls + FIXED_POLLS);
+		session_serve(&k->sessions, k->polls + FIXED_POLLS, session_ended, k);
 		if (k->polls[0].revents)
 			accept_one(k);
 	}
@@ -238,6 +257,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 {
 	struct fail f = FAIL_BY("keeper");
 	struct wire_verdict verdict;
+	int tty = login->fds.n > WIRE_FDS ? take_fd(&login->fds.fd[WIRE_FD_TTY]) : -1;
 
 	/* Its own session: no terminal's signal, no hang-up reaches it. */
 	setsid();
@@ -251,6 +271,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		_exit(1);
 	}
 	log_start(&k->log, take_fd(&k->build.log_socket));
+	terminal_attach(k->sessions.at[0].node, sizeof(k->sessions.at[0].node), k->build.init, tty);
+	own_fd_close(&tty);
 	verdict_of_plan(&verdict, k->plan, k->box.id);
 	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, &f);
 	own_fd_close(&lock);

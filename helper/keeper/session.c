@@ -83,19 +83,25 @@ static bool hear(struct session *s)
 	return true;
 }
 
-void session_serve(struct sessions *all, const struct pollfd *seen)
+void session_serve(struct sessions *all, const struct pollfd *seen,
+	void (*ended)(const struct session *, void *), void *arg)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
 		struct session *s = &all->at[i];
-		bool gone = seen[2 * i + 1].revents != 0;
-		if (!gone && seen[2 * i].revents && s->sock >= 0)
-			gone = hear(s);
-		if (gone)
-			close_all(s);
+		s->over = seen[2 * i + 1].revents != 0;
+		if (!s->over && seen[2 * i].revents && s->sock >= 0)
+			s->over = hear(s);
+	}
+	for (size_t i = 0; i < all->n; i++)
+		if (all->at[i].over)
+			ended(&all->at[i], arg);
+	for (size_t i = 0; i < all->n; i++) {
+		if (all->at[i].over)
+			close_all(&all->at[i]);
 		else
-			all->at[kept++] = *s;
+			all->at[kept++] = all->at[i];
 	}
 	all->n = kept;
 }

@@ -11,8 +11,10 @@
 #include "lib/wire/wire.h"
 
 #include <poll.h>
+#include <stdbool.h>
 
-/* One login as its opener brings it: the keeper's end of its socket, and WIRE_FD_*. */
+/* One login as its opener brings it: the keeper's end of its socket, and WIRE_FD_*, with or
+ * without the terminal. */
 struct session_login {
 	int sock;
 	struct fdio_fds fds;
@@ -24,7 +26,9 @@ struct session {
 	pid_t pid;
 	int back[WIRE_FD_CWD + 1]; /* its own namespaces and directory: the way back */
 	char service[64], tty[64], rhost[256];
+	char node[32]; /* its terminal's name in the box's /dev, "" for none */
 	int64_t since_ms;
+	bool over; /* only while session_serve() forgets it */
 };
 
 struct sessions {
@@ -38,7 +42,11 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 /* Two entries of poll(2) for each session, in order. */
 void session_watch(const struct sessions *all, struct pollfd *out);
 
-/* Acts on what poll(2) saw: serves CLOSE, forgets sessions whose process has ended. */
-void session_serve(struct sessions *all, const struct pollfd *seen);
+/*
+ * Acts on what poll(2) saw: serves CLOSE, forgets sessions whose process has ended. Of each
+ * `ended` is told, while it and all others that are `over` still stand in the list.
+ */
+void session_serve(struct sessions *all, const struct pollfd *seen,
+	void (*ended)(const struct session *, void *), void *arg);
 
 #endif

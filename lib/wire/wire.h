@@ -49,7 +49,8 @@ enum wire_fd {
 	WIRE_FD_CWD = 6,
 	WIRE_FD_PROCESS = 7,
 	WIRE_FDS = 8,
-	WIRE_FD_SOCKET = 8, /* in WIRE_JOIN only */
+	WIRE_FD_TTY = 8,    /* where the session has a terminal of the host's; one more then */
+	WIRE_FD_SOCKET = 8, /* in WIRE_JOIN only, and the terminal after it */
 };
 
 #define WIRE_CONF_DEFAULT "" /* the compiled-in directory of the policy */
