@@ -48,6 +48,9 @@ int config_add(struct config *config, int fd, const char *name, bool main, struc
 {
 	struct config_file file = { .main = main };
 
+	if (strlen(name) > CONFIG_NAME_MAX)
+		return fail_say(f, FAIL_POLICY, "read the policy", name,
+			"its name is longer than %d bytes", CONFIG_NAME_MAX);
 	if (ini_read(&file.ini, fd, name, f) < 0)
 		return -1;
 	file.name = strdup(name);

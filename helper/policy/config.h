@@ -14,6 +14,9 @@
 
 #include <stdbool.h>
 
+/* FILE:LINE fits whole into every message and into the plan. */
+#define CONFIG_NAME_MAX 240
+
 struct config_file {
 	char *name; /* as messages show it */
 	bool main;  /* loginbox.conf: read last, its rules are tried first */

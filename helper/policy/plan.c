@@ -271,17 +271,17 @@ int plan_make(struct plan *out, const struct policy *policy, const struct reques
 
 int plan_add_step(struct plan *plan, struct step step, struct fail *f)
 {
-	OWN_STR target = strdup(step.target ? step.target : "");
-	OWN_STR source = strdup(step.source ? step.source : "");
 	struct step *steps = reallocarray(plan->steps, plan->n_steps + 1, sizeof(*steps));
 
-	if (steps)
-		plan->steps = steps;
-	if (!steps || !target || !source)
+	if (!steps)
 		return fail_err(f, ENOMEM, "make the plan", step.target ? step.target : "");
-	step.target = take_str(&target);
-	step.source = take_str(&source);
-	plan->steps[plan->n_steps++] = step;
+	plan->steps = steps;
+	struct step *added = &plan->steps[plan->n_steps++];
+	*added = step;
+	added->target = strdup(step.target ? step.target : "");
+	added->source = strdup(step.source ? step.source : "");
+	if (!added->target || !added->source)
+		return fail_err(f, ENOMEM, "make the plan", step.target ? step.target : "");
 	return 0;
 }
 

@@ -271,7 +271,7 @@ static int add_read_only(struct plan *plan, const struct box *box, struct fail *
 	const struct value *v = &get(box, KEY_READ_ONLY)->value;
 
 	for (size_t i = 0; i < v->n_items; i++)
-		if (ADD(.op = STEP_FREEZE, .target = v->items[i].text,
+		if (ADD(.op = STEP_FREEZE, .target = (char *)v->items[i].text,
 			    .attr = RDONLY | NOSUID | NODEV) < 0)
 			return -1;
 	return 0;

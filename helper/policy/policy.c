@@ -124,20 +124,22 @@ const struct box *policy_find_box(const struct policy *policy, const char *name)
 	return find_box(policy, name);
 }
 
-static struct box *add_box(struct policy *policy, const char *name, const char *at)
+/* Adds a box as the last one. */
+static int add_box(struct policy *policy, const char *name, const char *at, struct fail *f)
 {
 	struct box *box = calloc(1, sizeof(*box));
 	struct box **boxes = reallocarray(policy->boxes, policy->n_boxes + 1, sizeof(*boxes));
 
 	if (boxes)
 		policy->boxes = boxes;
-	if (!box || !boxes || !(box->at = strdup(at))) {
+	if (!box || !boxes) {
 		free(box);
-		return NULL;
+		return out_of_memory(f);
 	}
+	text_copy(box->at, sizeof(box->at), at);
 	text_copy(box->name, sizeof(box->name), name);
 	policy->boxes[policy->n_boxes++] = box;
-	return box;
+	return 0;
 }
 
 static int read_box(struct reader *r, const struct ini_section *from, const char *at)
@@ -148,17 +150,13 @@ static int read_box(struct reader *r, const struct ini_section *from, const char
 		return WRONG(r->f, at, "a box cannot be called '%s'", from->name);
 	if (box && box->at[0])
 		return WRONG(r->f, at, "box '%s' is defined at %s already", from->name, box->at);
-	if (box) {
-		/* base, which is there before any file is read */
-		char *copy = strdup(at);
-		if (!copy)
-			return out_of_memory(r->f);
-		free(box->at);
-		box->at = copy;
-	} else {
-		box = add_box(r->policy, from->name, at);
-	}
-	return box ? read_keys(r, IN_BOX, from, &box->own) : out_of_memory(r->f);
+	if (box) /* base, which is there before any file is read */
+		text_copy(box->at, sizeof(box->at), at);
+	else if (add_box(r->policy, from->name, at, r->f) < 0)
+		return -1;
+	else
+		box = r->policy->boxes[r->policy->n_boxes - 1];
+	return read_keys(r, IN_BOX, from, &box->own);
 }
 
 static int read_rule(struct reader *r, const struct ini_section *from, const char *at)
@@ -169,10 +167,11 @@ static int read_rule(struct reader *r, const struct ini_section *from, const cha
 
 	if (rules)
 		policy->rules = rules;
-	if (!rule || !rules || !(rule->at = strdup(at))) {
+	if (!rule || !rules) {
 		free(rule);
 		return out_of_memory(r->f);
 	}
+	text_copy(rule->at, sizeof(rule->at), at);
 	text_copy(rule->name, sizeof(rule->name), from->name);
 	policy->rules[policy->n_rules++] = rule;
 	return read_keys(r, IN_RULE, from, &rule->says);
@@ -384,11 +383,7 @@ int policy_make(struct policy **out, const struct config *config, struct fail *f
 
 	if (!policy)
 		return out_of_memory(f);
-	if (!add_box(policy, "base", "")) {
-		policy_free(policy);
-		return out_of_memory(f);
-	}
-	if (read_files(policy, config, f) < 0 ||
+	if (add_box(policy, "base", "", f) < 0 || read_files(policy, config, f) < 0 ||
 		add_defaults(policy, IN_GLOBAL, &policy->global, f) < 0 ||
 		check_global(policy, f) < 0 || resolve_boxes(policy, f) < 0 || resolve_rules(policy, f) < 0) {
 		policy_free(policy);
@@ -427,13 +422,11 @@ void policy_free(struct policy *policy)
 	if (!policy)
 		return;
 	for (size_t i = 0; i < policy->n_boxes; i++) {
-		free(policy->boxes[i]->at);
 		free(policy->boxes[i]->own.labelled);
 		free(policy->boxes[i]->all.labelled);
 		free(policy->boxes[i]);
 	}
 	for (size_t i = 0; i < policy->n_rules; i++) {
-		free(policy->rules[i]->at);
 		free(policy->rules[i]->says.labelled);
 		free(policy->rules[i]);
 	}

@@ -26,6 +26,8 @@ enum policy_nested { NESTED_REFUSE, NESTED_STAY };
 
 enum policy_forbid { FORBID_HOST_NETWORK, FORBID_DEV_ALLOW, FORBID_USERNS, FORBID_NEW_PRIVS };
 
+#define POLICY_AT 256 /* a file's name, see CONFIG_NAME_MAX, with a line's number */
+
 /* One `key = value`. */
 struct setting {
 	struct setting *next; /* of all settings that the policy owns */
@@ -48,7 +50,7 @@ struct settings {
 
 struct box {
 	char name[INI_NAME_MAX + 1];
-	char *at; /* FILE:LINE; "" for base when no file has it */
+	char at[POLICY_AT]; /* FILE:LINE; "" for base when no file has it */
 	struct settings own; /* what the section says */
 	struct settings all; /* with what it inherits and the defaults */
 	const struct box *parent; /* NULL for base alone */
@@ -60,7 +62,7 @@ enum rule_gives { RULE_BOX, RULE_NONE, RULE_DENY };
 
 struct rule {
 	char name[INI_NAME_MAX + 1];
-	char *at; /* FILE:LINE of the section's line */
+	char at[POLICY_AT]; /* FILE:LINE of the section's line */
 	struct settings says;
 	enum rule_gives gives;
 	const struct box *box; /* with RULE_BOX */

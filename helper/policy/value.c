@@ -1,11 +1,11 @@
 #include "helper/policy/value.h"
 
-#include "lib/base/own.h"
 #include "lib/base/text.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 
@@ -285,21 +285,22 @@ static bool may_exclude(const struct key *key)
 	return key->section == IN_RULE;
 }
 
-static bool read_list(struct value *v, const struct key *key, char *s, struct why *why)
+static bool read_list(struct value *v, const struct key *key, const char *s, struct why *why)
 {
 	size_t n = 1;
 
 	for (const char *p = s; *p; p++)
 		n += *p == ',';
+	v->list = strdup(s);
 	v->items = calloc(n, sizeof(*v->items));
-	if (!v->items)
+	if (!v->list || !v->items)
 		return no(why, "out of memory");
-	for (char *next = s; next;) {
+	for (char *next = v->list; next;) {
 		char *p = strsep(&next, ",");
 		p += strspn(p, " ");
 		for (size_t end = strlen(p); end > 0 && p[end - 1] == ' '; end--)
 			p[end - 1] = '\0';
-		struct item *item = &v->items[v->n_items];
+		struct item *item = &v->items[v->n_items++];
 		item->not = *p == '!';
 		if (item->not && !may_exclude(key))
 			return no(why, "'%s' excludes; only a rule can", p);
@@ -307,10 +308,7 @@ static bool read_list(struct value *v, const struct key *key, char *s, struct wh
 			return no(why, "an empty element in the list of %s", key->name);
 		if (strcmp(p, "none") == 0 && (key->section != IN_RULE))
 			return no(why, "'none' stands alone");
-		item->text = strdup(p + item->not);
-		if (!item->text)
-			return no(why, "out of memory");
-		v->n_items++;
+		item->text = p + item->not;
 		if (!read_item(v, key, item, why))
 			return false;
 	}
@@ -356,7 +354,6 @@ bool value_read(struct value *out, const struct key *key, const char *text, char
 {
 	struct why complaint = { why, size };
 	struct value v = { 0 };
-	OWN_STR copy = NULL;
 	bool fine;
 
 	v.none = strcmp(text, "none") == 0 && key->section != IN_RULE && key->kind != KIND_WORD &&
@@ -364,8 +361,7 @@ bool value_read(struct value *out, const struct key *key, const char *text, char
 	if (v.none) {
 		fine = true;
 	} else if (is_list(key)) {
-		copy = strdup(text);
-		fine = copy ? read_list(&v, key, copy, &complaint) : no(&complaint, "out of memory");
+		fine = read_list(&v, key, text, &complaint);
 	} else {
 		fine = read_one(&v, key, text, &complaint);
 	}
@@ -378,8 +374,7 @@ bool value_read(struct value *out, const struct key *key, const char *text, char
 
 void value_free(struct value *value)
 {
-	for (size_t i = 0; i < value->n_items; i++)
-		free(value->items[i].text);
+	free(value->list);
 	free(value->items);
 	*value = (struct value){ 0 };
 }

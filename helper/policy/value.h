@@ -23,7 +23,7 @@ struct address {
 
 /* One element of a list. */
 struct item {
-	char *text; /* as it was written, without `!` */
+	const char *text; /* as it was written, without `!`; in the value's `list` */
 	bool not;   /* !x */
 	uint64_t from, to;      /* KIND_RANGES, both included */
 	struct address address; /* KIND_ADDRESSES */
@@ -35,7 +35,8 @@ struct value {
 	uint64_t number; /* KIND_BOOL 0 1; _WORD place; _WORDS _CAPS bits; _TIME ms; _SIZE bytes */
 	bool percent;    /* KIND_SIZE: `number` is percent of memory */
 	uint64_t soft, hard; /* KIND_LIMIT*; VALUE_UNLIMITED */
-	struct item *items;  /* lists */
+	char *list;          /* the text of a list, cut into its items */
+	struct item *items;
 	size_t n_items;
 };
 
