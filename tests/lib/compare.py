@@ -30,6 +30,8 @@ def in_both(behaviour, service="sshd", user="alice"):
 
 def must_have_entered(log, user):
     """Equal results prove nothing when there was no box."""
-    entered = [line for line in log.results()
-               if line.get("user") == user and line.get("box") == "student"]
-    report.true(entered, "the log says that the user entered a box", log.lines()[-5:])
+    ours = [line for line in log.results() if line.get("user") == user]
+    report.true([line for line in ours if line.get("box") == "student"],
+                "the log says that the user entered a box", log.lines()[-5:])
+    report.equal({line["result"] for line in ours} - {"entered", "joined"}, set(),
+                 "results in the log that should not be there")

@@ -74,7 +74,7 @@ def make_tree(options):
     mount_overlay()
     os.umask(0)
     mount_proc_and_sys(cgroups)
-    mount_tmpfs("/run", "mode=0755,size=16m")
+    mount_tmpfs("/run", "mode=0755,size=16m,nr_inodes=100000")
     mount_tmpfs("/tmp", "mode=1777")
     mount_tmpfs("/home", "mode=0755")
     make_dev()

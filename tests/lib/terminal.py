@@ -100,6 +100,14 @@ class Terminal:
                 self.read_some(0.02)
         return os.waitstatus_to_exitcode(self.status)
 
+    def read_rest(self):
+        """What came before the end, or until nothing comes for a moment."""
+        length = -1
+        while len(self.seen) != length:
+            length = len(self.seen)
+            if not self.read_some(0.1):
+                return
+
     def hang_up(self):
         if self.master >= 0:
             os.close(self.master)

@@ -75,12 +75,13 @@ def close_without_open_does_nothing():
 
 
 @test
-def open_close_open_close_is_two_boxes():
+def a_second_box_for_one_process_is_another_box_or_a_refusal():
+    """What the first opening took from the process (its bounding set) does not come back."""
     log = host.LogMark()
     done = pamtester("alice", "open_session", "close_session", "open_session", "close_session")
-    equal(done.returncode, 0, done.stdout + done.stderr)
-    ids = [line["id"] for line in log.results()]
-    equal((len(ids), len(set(ids))), (2, 2), f"boxes in the log: {ids}")
+    results = [line["result"] for line in log.results()]
+    true(results in (["entered", "entered"], ["entered", "failed"]), "results", results)
+    equal(done.returncode == 0, results[1] == "entered", done.stdout + done.stderr)
 
 
 @test
@@ -186,8 +187,7 @@ def with_password(command, user="bob", expect_status=42):
         terminal.expect("[Pp]assword: ?", 10)
         terminal.line(hostfiles.PASSWORD)
         status = terminal.wait(30)
-        while terminal.read_some(0.1) and len(terminal.seen) > terminal.mark:
-            terminal.mark = len(terminal.seen)
+        terminal.read_rest()
     equal(status, expect_status, f"status of {command}; {report.shorten(terminal.seen)}")
     return terminal.seen
 
@@ -290,18 +290,23 @@ def su_of_a_boxed_user_to_root_stays_on_its_side():
     true("status=0" not in done.stdout, "sudo inside fails", done.stdout + done.stderr)
 
 
-LIMITS = {"v": lambda: range(4000, report.count(90000, 60000), report.count(500, 2000)),
+LIMITS = {"v": lambda: range(3000, 60000, report.count(100, 1000)),
           "n": lambda: range(3, 40)}
 
 
 def su_under(limit, value):
     command = f"ulimit -S{limit} {value}; ulimit -H{limit} {value}; exec su alice -c " \
               "'readlink /proc/self/ns/mnt; :'"
-    return host.as_user("bob", ["bash", "-c", command], input=hostfiles.PASSWORD + "\n")
+    return host.as_user("bob", ["bash", "-c", command])
 
 
 def never_unboxed(limit):
+    """bob lowers his limits until libpam, the module or the helper cannot work."""
     host.switch_on("su")
+    # Without the question for the password: its failures take seconds each.
+    with open(host.pam_file("su"), encoding="utf-8") as file:
+        text = file.read()
+    hostfiles.write(host.pam_file("su"), "auth sufficient pam_permit.so\n" + text)
     boxed = refused = 0
     try:
         for value in LIMITS[limit]():
@@ -384,7 +389,7 @@ def sudo_runs(earlier=()):
     finally:
         host.switch_off("sudo")
     equal("mnt:" in by_root.stdout, "mnt:" in done.stdout, "sudo by root and by bob")
-    return done.stdout.strip(), done.stdout + done.stderr
+    return done.stdout, done.stdout + done.stderr
 
 
 SESSION_ERR = "session required pam_debug.so open_session=session_err"
@@ -392,27 +397,27 @@ SESSION_ERR = "session required pam_debug.so open_session=session_err"
 
 @test
 def sudo_refuses_when_the_box_cannot_be_built():
-    equal(sudo_runs()[0].startswith("mnt:["), True, "sudo runs its command in a good box")
+    true(sudo_runs()[0].startswith("mnt:["), "sudo runs its command in a good box")
     host.write_policy("[box student\n")
     try:
         space, said = sudo_runs()
     finally:
         host.write_policy(host.STUDENT_POLICY)
-    equal(space, "", f"what the command printed ({said})")
+    true("mnt:[" not in space, "sudo does not run its command", said)
 
 
 @test
 def sudo_refuses_also_after_an_earlier_session_error():
     """sudo takes a session error for harmless, and libpam keeps the first error of a stack."""
     space, said = sudo_runs([SESSION_ERR])
-    true(space.startswith("mnt:[") and space != OWN_SPACE,
+    true("mnt:[" in space and OWN_SPACE not in space,
          "with a good policy sudo ignores the session error and runs in the box", said)
     host.write_policy("[box student\n")
     try:
         space, said = sudo_runs([SESSION_ERR])
     finally:
         host.write_policy(host.STUDENT_POLICY)
-    equal(space, "", f"what the command printed ({said})")
+    true("mnt:[" not in space, "sudo does not run its command", said)
 
 
 @test
@@ -422,7 +427,7 @@ def sudo_refuses_without_the_helper_after_a_session_error():
         space, said = sudo_runs([SESSION_ERR])
     finally:
         os.rename(host.HELPER + ".away", host.HELPER)
-    equal(space, "", f"what the command printed ({said})")
+    true("mnt:[" not in space, "sudo does not run its command", said)
 
 
 def main():
