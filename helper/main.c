@@ -57,7 +57,11 @@ static int hear_module(struct wire_open *ask, struct session_login *login, struc
 		!ends(ask->rhost, sizeof(ask->rhost)) || !ends(ask->tty, sizeof(ask->tty)) ||
 		!ends(ask->conf, sizeof(ask->conf)))
 		return fail_err(f, EPROTO, "understand the module", LOGINBOX_MODULE);
-	login->sock = MODULE_FD;
+	*login = (struct session_login){ .service = ask->service,
+		.tty = ask->tty,
+		.rhost = ask->rhost,
+		.sock = MODULE_FD,
+		.fds = login->fds };
 	return 0;
 }
 

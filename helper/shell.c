@@ -91,7 +91,7 @@ static int hear_verdict(struct shell *s, int64_t deadline_ms, struct fail *f)
 static int enter_box(struct shell *s, struct fail *f)
 {
 	int64_t deadline_ms = fdio_now_ms() + s->plan.timeout_ms;
-	struct session_login login = { .sock = -1 };
+	struct session_login login = { .service = DOOR_NAME, .tty = "", .rhost = "", .sock = -1 };
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

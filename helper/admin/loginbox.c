@@ -16,6 +16,9 @@ static const struct admin_verb verbs[] = {
 		admin_check },
 	{ "explain", "USER [--service S] [--rhost IP] [--ruser U] [--config DIR]",
 		"which rule a login gets, and what the box is", admin_explain },
+	{ "list", "[--json]", "the boxes that live", admin_list },
+	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status },
+	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
 	{ "off", "", "box nobody from now on (break-glass)", admin_off },
 	{ "on", "", "follow the policy again", admin_on },
 };

@@ -53,13 +53,13 @@ static int renew_stdio(struct fail *f)
 	return 0;
 }
 
-static void report(int control, enum sync_kind kind, int log_socket, const struct fail *cause)
+static void report(int control, enum sync_kind kind, const struct fdio_fds *fds,
+	const struct fail *cause)
 {
 	struct sync word = { .kind = kind, .fail = *cause };
-	struct fdio_fds fds = { .fd = { log_socket }, .n = log_socket >= 0 };
 	struct fail ignored = { 0 };
 
-	if (fdio_send(control, &word, sizeof(word), &fds, &ignored) < 0)
+	if (fdio_send(control, &word, sizeof(word), fds, &ignored) < 0)
 		_exit(1); /* the keeper is gone */
 }
 
@@ -69,18 +69,19 @@ run_inside(const struct plan *plan, const char *id, int control, build_live *liv
 {
 	struct fail f = FAIL_BY("inside");
 	struct sync go;
-	int log_socket = -1;
+	int ctl = -1, log_socket = -1;
 
 	/* A keeper that died before this call has closed the other end: nobody says RUN. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
 		fail_sys(&f, "prepare init", "");
-	else if (build_inside(plan, id, &log_socket, &f) == 0 && chdir("/") == 0)
+	else if (build_inside(plan, id, &ctl, &log_socket, &f) == 0 && chdir("/") == 0)
 		renew_stdio(&f);
 	if (fail_is_set(&f)) {
-		report(control, SYNC_FAILED, -1, &f);
+		report(control, SYNC_FAILED, NULL, &f);
 		_exit(1);
 	}
-	report(control, SYNC_BUILT, log_socket, &f);
+	const struct fdio_fds fds = { .fd = { ctl, log_socket }, .n = log_socket >= 0 ? 2 : 1 };
+	report(control, SYNC_BUILT, &fds, &f);
 	ssize_t n = fdio_recv(control, &go, sizeof(go), NULL, NULL, 0, &f);
 	if (n != sizeof(go) || go.kind != SYNC_RUN)
 		_exit(1);
@@ -93,7 +94,7 @@ int build_start(struct build *out, const struct plan *plan, const char *id, buil
 {
 	int pair[2], pidfd = -1;
 
-	*out = (struct build){ .init = -1, .control = -1, .log_socket = -1 };
+	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .log_socket = -1 };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_sys(f, "make socket pair", "");
 	OWN_FD ours = pair[0];
@@ -113,6 +114,7 @@ int build_start(struct build *out, const struct plan *plan, const char *id, buil
 	*out = (struct build){ .init = pidfd,
 		.init_pid = pid,
 		.control = take_fd(&ours),
+		.ctl = -1,
 		.log_socket = -1 };
 	return 0;
 }
@@ -136,7 +138,8 @@ static int hear_built(struct build *build, int64_t deadline_ms, struct fail *f)
 	}
 	if (word.kind != SYNC_BUILT)
 		return fail_err(f, EPROTO, "build the box", "");
-	build->log_socket = fds.n ? fds.fd[0] : -1;
+	build->ctl = fds.n > 0 ? fds.fd[0] : -1;
+	build->log_socket = fds.n > 1 ? fds.fd[1] : -1;
 	return 0;
 }
 
@@ -160,5 +163,6 @@ void build_abandon(struct build *build)
 	}
 	own_fd_close(&build->init);
 	own_fd_close(&build->control);
+	own_fd_close(&build->ctl);
 	own_fd_close(&build->log_socket);
 }

@@ -17,6 +17,7 @@ struct build {
 	int init;       /* pidfd of the box's pid 1 */
 	pid_t init_pid; /* in the host's pid namespace */
 	int control;    /* to init; its end means that the box is dead */
+	int ctl;        /* the box's control socket, listening */
 	int log_socket; /* the box's /dev/log, or -1 */
 };
 

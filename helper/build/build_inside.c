@@ -24,11 +24,14 @@
 /* Beside the marker: what hides a directory and what hides a file. */
 #define EMPTY_DIR "empty"
 #define EMPTY_FILE "nothing"
+/* Where a user asks the keeper about the own box. */
+#define CTL_FILE "ctl"
+#define CTL_BACKLOG 8
 
 struct inside {
 	const struct plan *plan;
 	const char *id;
-	int log_socket;
+	int ctl, log_socket;
 	/* The directory of the last step, which most of the next ones are in. */
 	int dir;
 	char dir_path[256];
@@ -356,6 +359,20 @@ static int step_log_socket(struct inside *in, const struct step *s, struct fail 
 	return 0;
 }
 
+/* In the marker's tree before it is attached: by its name in the working directory. */
+static int listen_ctl(struct inside *in, int tree, struct fail *f)
+{
+	static const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = CTL_FILE };
+	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (sock < 0 || fchdir(tree) < 0 || bind(sock, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+		fchmodat(tree, CTL_FILE, 0666, 0) < 0 || listen(sock, CTL_BACKLOG) < 0 ||
+		chdir("/") < 0)
+		return fail_sys(f, "make control socket", CTL_FILE);
+	in->ctl = take_fd(&sock);
+	return 0;
+}
+
 static int step_marker(struct inside *in, const struct step *s, struct fail *f)
 {
 	char text[MARKER_MAX];
@@ -374,7 +391,8 @@ static int step_marker(struct inside *in, const struct step *s, struct fail *f)
 	/* A file open for writing keeps a mount from becoming read-only. */
 	own_fd_close(&file);
 	own_fd_close(&nothing);
-	if (step_dir(in, &dir, f) < 0 || mount_add(mount, MOUNT_ATTR_RDONLY, s->target, f) < 0)
+	if (listen_ctl(in, mount, f) < 0 || step_dir(in, &dir, f) < 0 ||
+		mount_add(mount, MOUNT_ATTR_RDONLY, s->target, f) < 0)
 		return -1;
 	return attach(in, mount, s, ATTR_DEAD, f);
 }
@@ -412,9 +430,10 @@ static int set_names(const struct plan *plan, struct fail *f)
 	return 0;
 }
 
-int build_inside(const struct plan *plan, const char *id, int *log_socket, struct fail *f)
+int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_socket,
+	struct fail *f)
 {
-	struct inside in = { .plan = plan, .id = id, .log_socket = -1, .dir = -1 };
+	struct inside in = { .plan = plan, .id = id, .ctl = -1, .log_socket = -1, .dir = -1 };
 	int result = 0;
 
 	/* Before anything is mounted or dropped: else the host would see it. */
@@ -433,7 +452,7 @@ int build_inside(const struct plan *plan, const char *id, int *log_socket, struc
 	}
 	own_fd_close(&in.dir);
 	umask(077);
-	if (result == 0)
-		*log_socket = in.log_socket;
+	*ctl = in.ctl;
+	*log_socket = in.log_socket;
 	return result;
 }

@@ -13,9 +13,11 @@
 #include "lib/base/fail.h"
 
 /*
- * Builds all of the plan. `*log_socket` gets the bound /dev/log, the caller's, or -1.
+ * Builds all of the plan. `*ctl` gets the listening control socket beside the marker, and
+ * `*log_socket` the bound /dev/log or -1; both are the caller's.
  * After a failure the process must end: what was built is half.
  */
-int build_inside(const struct plan *plan, const char *id, int *log_socket, struct fail *f);
+int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_socket,
+	struct fail *f);
 
 #endif

@@ -1,6 +1,7 @@
 #include "helper/keeper/join.h"
 
 #include "helper/keeper/keeper.h"
+#include "helper/keeper/peer.h"
 #include "helper/keeper/verdict.h"
 #include "helper/state/note.h"
 #include "lib/base/own.h"
@@ -45,6 +46,9 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 
 	text_copy(ask.hash, sizeof(ask.hash), j->plan->hash);
 	verdict_of_plan(&ask.verdict, j->plan, id);
+	snprintf(ask.service, sizeof(ask.service), "%s", j->login->service);
+	snprintf(ask.tty, sizeof(ask.tty), "%s", j->login->tty);
+	snprintf(ask.rhost, sizeof(ask.rhost), "%s", j->login->rhost);
 	fds.n = WIRE_FDS;
 	fds.fd[fds.n++] = j->login->sock;
 	if (j->login->fds.n > WIRE_FDS)
@@ -61,13 +65,9 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 {
 	struct join *j = arg;
 	struct fail f = { 0 };
-	struct sockaddr_un at;
-	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	OWN_FD sock = peer_connect(box);
 
-	place_address(box, &at);
-	if (sock < 0)
-		return 0;
-	if (connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0) {
+	if (sock < 0) {
 		if (errno == ECONNREFUSED || errno == ENOENT)
 			sweep(place, box);
 		return 0;
@@ -75,6 +75,33 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 	if (j->plan->share_user && ask(sock, j, box->id, &f) == 0)
 		j->done = true;
 	return j->done;
+}
+
+static int count_box(const struct place *place, const struct place_box *box, void *arg)
+{
+	struct wire_state state;
+	struct fail f = { 0 };
+	unsigned *n = arg;
+	OWN_FD sock = peer_connect(box);
+
+	(void)place;
+	if (sock >= 0 && peer_state(sock, &state, &f) == 0)
+		*n += state.n_sessions;
+	return 0;
+}
+
+/* Under the lock sessions only become fewer: none is let in that should not. */
+static int check_sessions(const struct plan *plan, const struct place *place, struct fail *f)
+{
+	unsigned n = 0;
+
+	if (!plan->max_sessions)
+		return 0;
+	place_each(place, plan->account->uid, count_box, &n);
+	if (n < plan->max_sessions)
+		return 0;
+	return fail_say(f, FAIL_REFUSED, "open a session", plan->account->name,
+		"the user has as many sessions as max_sessions allows (%u)", plan->max_sessions);
 }
 
 int join_or_start(const struct plan *plan, const struct session_login *login,
@@ -87,6 +114,8 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 		return -1;
 	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
 	if (lock < 0)
+		return -1;
+	if (check_sessions(plan, &place, f) < 0)
 		return -1;
 	place_each(&place, plan->account->uid, try_box, &j);
 	if (j.done)

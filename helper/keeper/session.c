@@ -1,6 +1,7 @@
 #include "helper/keeper/session.h"
 
 #include "lib/base/own.h"
+#include "lib/base/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,9 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
 		s.back[i] = take_fd(&login->fds.fd[i]);
 	login->fds.n = 0;
+	snprintf(s.service, sizeof(s.service), "%s", login->service);
+	snprintf(s.tty, sizeof(s.tty), "%s", login->tty);
+	snprintf(s.rhost, sizeof(s.rhost), "%s", login->rhost);
 
 	if (getsockopt(s.sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
 		setsockopt(s.sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
@@ -52,6 +56,21 @@ void session_watch(const struct sessions *all, struct pollfd *out)
 	for (size_t i = 0; i < all->n; i++) {
 		out[2 * i] = (struct pollfd){ .fd = all->at[i].sock, .events = POLLIN };
 		out[2 * i + 1] = (struct pollfd){ .fd = all->at[i].process, .events = POLLIN };
+	}
+}
+
+void session_tell(const struct sessions *all, struct wire_state *out)
+{
+	int64_t now_ms = fdio_now_ms();
+
+	for (size_t i = 0; i < all->n && i < WIRE_STATE_SESSIONS; i++) {
+		const struct session *s = &all->at[i];
+		struct wire_session *to = &out->sessions[i];
+		to->pid = (uint32_t)s->pid;
+		to->age_s = (uint32_t)((now_ms - s->since_ms) / 1000);
+		text_copy(to->service, sizeof(to->service), s->service);
+		text_copy(to->tty, sizeof(to->tty), s->tty);
+		text_copy(to->rhost, sizeof(to->rhost), s->rhost);
 	}
 }
 

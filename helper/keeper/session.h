@@ -13,9 +13,12 @@
 #include <poll.h>
 #include <stdbool.h>
 
-/* One login as its opener brings it: the keeper's end of its socket, and WIRE_FD_*, with or
- * without the terminal. */
+/*
+ * One login as its opener brings it: the keeper's end of its socket, WIRE_FD_* with or
+ * without the terminal, and what is shown of it (borrowed).
+ */
 struct session_login {
+	const char *service, *tty, *rhost;
 	int sock;
 	struct fdio_fds fds;
 };
@@ -25,10 +28,11 @@ struct session {
 	int process; /* its pidfd */
 	pid_t pid;
 	int back[WIRE_FD_CWD + 1]; /* its own namespaces and directory: the way back */
-	char service[64], tty[64], rhost[256];
+	char service[32], tty[32], rhost[64]; /* cut, for display */
 	char node[32]; /* its terminal's name in the box's /dev, "" for none */
 	int64_t since_ms;
 	bool over; /* only while session_serve() forgets it */
+	enum { SESSION_FREE, SESSION_WARNED, SESSION_ASKED, SESSION_KILLED } expiry;
 };
 
 struct sessions {
@@ -41,6 +45,9 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 
 /* Two entries of poll(2) for each session, in order. */
 void session_watch(const struct sessions *all, struct pollfd *out);
+
+/* Writes the first of them into the state that is shown. */
+void session_tell(const struct sessions *all, struct wire_state *out);
 
 /*
  * Acts on what poll(2) saw: serves CLOSE, forgets sessions whose process has ended. Of each

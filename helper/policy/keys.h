@@ -26,6 +26,7 @@ enum key_kind {
 	KIND_LIMIT,     /* soft:hard numbers, or one for both; unlimited; none: untouched */
 	KIND_LIMIT_SIZE, /* the same in sizes */
 	KIND_LIMIT_TIME, /* the same in seconds, or as a time */
+	KIND_LEFTOVER,  /* kill, keep, each with :TIME or without */
 	KIND_TEXT,      /* free */
 	KIND_NAME,      /* a name of a section, or one of `built` */
 	KIND_PATH,      /* absolute, plain; or one of `built` */
@@ -187,11 +188,11 @@ struct key {
 	KEY(AFFINITY, IN_BOX, "affinity", KIND_WORD, "all", "*", "all", NULL, "processors") \
 	KEY(LIMIT_SCOPE, IN_BOX, "limit_scope", KIND_LATER, "", "", "none", "user", \
 		"what the cgroup limits count over") \
-	KEY(MAX_SESSIONS, IN_BOX, "max_sessions", KIND_LATER, "", "", "none", NULL, \
+	KEY(MAX_SESSIONS, IN_BOX, "max_sessions", KIND_NUMBER, "none", "", "none", NULL, \
 		"concurrent logins") \
-	KEY(SESSION_MAX, IN_BOX, "session_max", KIND_LATER, "", "", "none", NULL, \
+	KEY(SESSION_MAX, IN_BOX, "session_max", KIND_TIME, "none", "", "none", NULL, \
 		"longest session") \
-	KEY(LEFTOVER, IN_BOX, "leftover", KIND_WORD, "kill", "kill:*, keep, keep:*", "kill", NULL, \
+	KEY(LEFTOVER, IN_BOX, "leftover", KIND_LEFTOVER, "", "", "kill", NULL, \
 		"what happens to processes after the last logout") \
 	KEY(CAPABILITIES, IN_BOX, "capabilities", KIND_CAPS, "none", "", "none", NULL, \
 		"bounding set that is kept") \

@@ -234,6 +234,10 @@ static int fill_box(struct plan *plan, const struct box *box, enum door door, st
 	plan->log_socket = is_word(box, KEY_LOG_SOCKET, "yes");
 	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
 	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
+	plan->leftover_keep = get(box, KEY_LEFTOVER)->value.keep;
+	plan->leftover_ms = get(box, KEY_LEFTOVER)->value.number;
+	plan->session_max_ms = get(box, KEY_SESSION_MAX)->value.number;
+	plan->max_sessions = (unsigned)get(box, KEY_MAX_SESSIONS)->value.number;
 	fill_namespaces(plan, box);
 	fill_limits(plan, box);
 	if (fill_names(plan, box, f) < 0 || fill_places(plan, box, door, f) < 0 ||

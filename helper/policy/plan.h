@@ -95,6 +95,10 @@ struct plan {
 	char hostname[65], domainname[65];
 	bool loopback; /* bring lo up in the box's own network namespace */
 	bool log_socket;
+	bool leftover_keep;      /* what is left after the last session lives while it runs */
+	uint64_t leftover_ms;    /* how long at most (keep), or still (kill); 0: without a time */
+	uint64_t session_max_ms; /* the longest session; 0: any */
+	unsigned max_sessions;   /* of the user at once; 0: any */
 	struct step *steps;
 	size_t n_steps;
 

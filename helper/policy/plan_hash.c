@@ -59,6 +59,9 @@ void plan_hash(struct plan *plan)
 	add_text(&h, plan->domainname);
 	add_number(&h, plan->loopback);
 	add_number(&h, plan->log_socket);
+	add_number(&h, plan->leftover_keep);
+	add_number(&h, plan->leftover_ms);
+	add_number(&h, plan->session_max_ms);
 	add_number(&h, plan->n_steps);
 	for (size_t i = 0; i < plan->n_steps; i++)
 		add_step(&h, &plan->steps[i]);

@@ -111,6 +111,21 @@ static bool read_time(struct value *v, const char *s, struct why *why)
 	return true;
 }
 
+/* kill, kill:10m, keep, keep:30d */
+static bool read_leftover(struct value *v, const char *s, struct why *why)
+{
+	bool keep = text_starts(s, "keep");
+
+	if (!keep && !text_starts(s, "kill"))
+		return no(why, "'%s' is no value of leftover: kill, keep, each with :TIME", s);
+	v->keep = keep;
+	if (!s[4])
+		return true;
+	if (s[4] != ':')
+		return no(why, "'%s' is no value of leftover: kill, keep, each with :TIME", s);
+	return read_time(v, s + 5, why);
+}
+
 static bool read_half(const struct key *key, const char *s, uint64_t *out)
 {
 	if (strcmp(s, "unlimited") == 0) {
@@ -331,6 +346,8 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 		return read_number(v, s, why);
 	case KIND_TIME:
 		return read_time(v, s, why);
+	case KIND_LEFTOVER:
+		return read_leftover(v, s, why);
 	case KIND_SIZE:
 		return read_size(v, s, why);
 	case KIND_LIMIT:

@@ -34,6 +34,7 @@ struct value {
 	bool none;       /* `none` where the key allows it: an empty list, an untouched limit */
 	uint64_t number; /* KIND_BOOL 0 1; _WORD place; _WORDS _CAPS bits; _TIME ms; _SIZE bytes */
 	bool percent;    /* KIND_SIZE: `number` is percent of memory */
+	bool keep;       /* KIND_LEFTOVER: keep, not kill; `number` ms, 0 without a time */
 	uint64_t soft, hard; /* KIND_LIMIT*; VALUE_UNLIMITED */
 	char *list;          /* the text of a list, cut into its items */
 	struct item *items;

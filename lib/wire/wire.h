@@ -28,8 +28,9 @@ enum wire_kind {
 	WIRE_JOIN,     /* helper -> keeper: struct wire_join, WIRE_FD_*, session's socket */
 	WIRE_JOINED,   /* keeper -> helper: struct wire_head */
 	WIRE_REFUSED,  /* keeper -> helper: struct wire_head; this box is not the one */
-	WIRE_STATUS,   /* admin -> keeper: struct wire_head */
-	WIRE_KILL,     /* admin -> keeper: struct wire_head */
+	WIRE_STATUS,   /* who asks -> keeper: struct wire_head */
+	WIRE_STATE,    /* keeper -> who asks: struct wire_state */
+	WIRE_KILL,     /* who asks -> keeper: struct wire_head; closed when the box is gone */
 };
 
 struct wire_head {
@@ -91,6 +92,23 @@ struct wire_verdict {
 	char mode[12];    /* enforce, monitor, off */
 	char why[256];    /* one clause: why not boxed or refused */
 	struct fail fail; /* with WIRE_FAILED, WIRE_ALLOWED, WIRE_UNKNOWN */
+};
+
+#define WIRE_STATE_SESSIONS 16
+
+struct wire_session {
+	uint32_t pid, age_s;
+	char service[32], tty[32], rhost[64];
+};
+
+/* One living box. `more` holds lines `key value` of what the box has besides. */
+struct wire_state {
+	struct wire_head head;
+	uint32_t uid, init_pid, n_sessions; /* all of them; `sessions` has the first */
+	uint64_t age_s;
+	char id[16], user[64], box[33], rule[340], hash[33];
+	char more[1024];
+	struct wire_session sessions[WIRE_STATE_SESSIONS];
 };
 
 struct wire_join {
