@@ -57,7 +57,7 @@ MAIN_SRC   := $(wildcard helper/*.c)
 MODULE_SRC := $(wildcard pam/*.c) lib/base/fail.c lib/base/fdio.c lib/base/text.c \
 	lib/linux/sys.c lib/linux/ns.c lib/linux/rlimit.c lib/linux/caps.c lib/linux/keys.c \
 	lib/linux/cwd.c lib/linux/fds.c lib/linux/tty.c
-UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+UNIT_SRC   := $(wildcard tests/unit/test_*.c tests/fuzz/test_*.c)
 
 V ?=
 Q := $(if $(V),,@)
@@ -88,7 +88,7 @@ $(B)/pam_loginbox.so: $(call obj,$(MODULE_SRC)) pam/pam_loginbox.map
 	$(Q)$(CC) -shared $(CFLAGS) $(LINK) $(LDFLAGS) -Wl,--version-script=pam/pam_loginbox.map \
 		-Wl,-z,defs -o $@ $(filter %.o,$^) -lpam
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(ENGINE_OBJ)
+$(B)/tests/%: $(B)/tests/%.o $(ENGINE_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
@@ -141,7 +141,7 @@ bench: setup ## speed and size beside the floor and the peers that are installed
 
 sanitize: setup ## the unit tests under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' all unit
-	@LOGINBOX_BUILD=build/asan tests/run tests/unit
+	@LOGINBOX_BUILD=build/asan tests/run tests/unit tests/fuzz
 
 coverage: setup ## lines that the tests run, by file
 	@$(MAKE) --no-print-directory B=build/cov CFLAGS='-O0 -g --coverage' all unit
