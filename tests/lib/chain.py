@@ -1,0 +1,95 @@
+"""The processes of one user's box as the host sees them: sshd's two, keeper, init, and inside.
+
+Uses: host, report.
+"""
+
+import os
+import pwd
+
+import host
+import report
+
+
+def children(pid):
+    """The processes whose parent this is."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def is_helper(pid):
+    """Whether the process runs the helper's program (as helper, keeper or init)."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)") == host.HELPER
+    except OSError:
+        return False
+
+
+def stat_of(pid):
+    """The fields of /proc/PID/stat from the state on; None when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+
+
+def parent_of(pid):
+    return int(stat_of(pid)[1])
+
+
+def is_alive(pid):
+    fields = stat_of(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+def notes(user):
+    """{box id: {key: words}} of the boxes of a user, from their notes."""
+    found = {}
+    folder = f"{host.STATE}/boxes/{pwd.getpwnam(user).pw_uid}"
+    for box in os.listdir(folder) if os.path.isdir(folder) else []:
+        try:
+            with open(f"{folder}/{box}/note", encoding="utf-8") as file:
+                found[box] = dict(line.rstrip("\n").split(" ", 1) for line in file if " " in line)
+        except OSError:
+            continue
+    return found
+
+
+def inside(space):
+    """All processes in this pid namespace."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/ns/pid") == space:
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+class Chain:
+    """One box of a user, found while it lives (the given one, or the only one)."""
+
+    def __init__(self, user, box=None):
+        boxes = notes(user)
+        report.true(box in boxes if box else len(boxes) == 1, f"one box of {user}", boxes)
+        note = boxes[box] if box else next(iter(boxes.values()))
+        self.keeper = int(note["keeper"].split()[0])
+        self.init = int(note["init"].split()[0])
+        self.space = os.readlink(f"/proc/{self.init}/ns/pid")
+        # sshd's user child is the one inside whose parent is the monitor, outside.
+        members = inside(self.space)
+        outsiders = [pid for pid in members
+                     if pid != self.init and parent_of(pid) not in members]
+        self.user_child = min(outsiders) if outsiders else None
+        self.monitor = parent_of(self.user_child) if outsiders else None
+
+    def alive_inside(self):
+        return [pid for pid in inside(self.space) if is_alive(pid)]
+
+    def alive(self):
+        parts = [self.keeper, self.init, self.user_child, self.monitor]
+        return [pid for pid in parts if pid and is_alive(pid)] + self.alive_inside()
