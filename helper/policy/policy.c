@@ -360,18 +360,13 @@ static int resolve_rules(struct policy *policy, struct fail *f)
 /* ---- [global] --------------------------------------------------------------------------- */
 
 #define TIMEOUT_MAX_MS (10 * 60 * 1000)
-#define BOXES_MAX 1000000
 
 static int check_global(const struct policy *policy, struct fail *f)
 {
 	const struct setting *timeout = policy->global.by_key[KEY_TIMEOUT];
-	const struct setting *boxes = policy->global.by_key[KEY_MAX_BOXES];
 
 	if (timeout->value.number > TIMEOUT_MAX_MS)
 		return WRONG(f, timeout->at, "timeout = %s is more than 10m", timeout->text);
-	if (boxes->value.number < 1 || boxes->value.number > BOXES_MAX)
-		return WRONG(f, boxes->at, "max_boxes = %s is not between 1 and %d", boxes->text,
-			BOXES_MAX);
 	return 0;
 }
 

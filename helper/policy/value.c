@@ -46,6 +46,9 @@ static bool read_number(struct value *v, const char *s, struct why *why)
 {
 	if (!text_to_u64(s, INT64_MAX, &v->number))
 		return no(why, "'%s' is no number", s);
+	/* Ceilings, all of them: a 0 would be read as "none" by one and as "no" by another. */
+	if (v->number < 1 || v->number > VALUE_NUMBER_MAX)
+		return no(why, "'%s' is not between 1 and %d", s, VALUE_NUMBER_MAX);
 	return true;
 }
 

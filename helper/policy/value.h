@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define VALUE_UNLIMITED UINT64_MAX
+#define VALUE_NUMBER_MAX 1000000
 
 struct address {
 	bool six;         /* IPv6; ::ffff:a.b.c.d is IPv4 */
