@@ -223,7 +223,7 @@ static int fill_places(struct plan *plan, const struct box *box, enum door door,
 	plan->workdir = strdup(workdir);
 	plan->shell = strdup(shell);
 	if (!plan->home || !plan->workdir || !plan->shell)
-		return fail_err(f, ENOMEM, "make the plan", account->name);
+		return fail_err(f, ENOMEM, "make the plan of", account->name);
 	return 0;
 }
 
@@ -278,14 +278,14 @@ int plan_add_step(struct plan *plan, struct step step, struct fail *f)
 	struct step *steps = reallocarray(plan->steps, plan->n_steps + 1, sizeof(*steps));
 
 	if (!steps)
-		return fail_err(f, ENOMEM, "make the plan", step.target ? step.target : "");
+		return fail_err(f, ENOMEM, "make the plan of", step.target ? step.target : "");
 	plan->steps = steps;
 	struct step *added = &plan->steps[plan->n_steps++];
 	*added = step;
 	added->target = strdup(step.target ? step.target : "");
 	added->source = strdup(step.source ? step.source : "");
 	if (!added->target || !added->source)
-		return fail_err(f, ENOMEM, "make the plan", step.target ? step.target : "");
+		return fail_err(f, ENOMEM, "make the plan of", step.target ? step.target : "");
 	return 0;
 }
 

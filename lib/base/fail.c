@@ -61,7 +61,7 @@ char *fail_word(const struct fail *f, char *out, size_t size)
 			text_add(&t, "%s: ", f->who);
 		text_add(&t, "cannot %s", f->step);
 		if (f->subject[0])
-			text_add(&t, " on '%s'", f->subject);
+			text_add(&t, " '%s'", f->subject);
 		text_add(&t, ": %s", reason);
 	}
 	if (f->err && f->rule[0])

@@ -27,7 +27,7 @@ struct fail {
 	int kind;          /* enum fail_kind */
 	int err;           /* errno, 0 where `rule` says it all */
 	char who[12];      /* the process that met it: module, helper, keeper, inside, shell */
-	char step[48];     /* what was being done, as a verb: "mount proc" */
+	char step[48];     /* what was being done, leading up to the subject: "mount proc on" */
 	char subject[256]; /* to what: a path, a link, a user, FILE:LINE */
 	char rule[256];    /* the rule or the remedy, where errno says too little */
 };
@@ -56,6 +56,7 @@ int fail_say(struct fail *f, enum fail_kind kind, const char *step, const char *
 /*
  * Words it in one line without an end of line, cut to `size`:
  *	inside: cannot mount proc on '/proc': Operation not permitted
+ * where the step is "mount proc on": it leads up to its subject
  *	/etc/security/loginbox.conf:12: 'halp' is no key of [box]
  * Control bytes are shown as '?'. Returns `out`.
  */

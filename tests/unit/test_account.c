@@ -39,7 +39,7 @@ static void who_does_not_exist_is_unknown(void)
 	CHECK_NUMBER(account_by_uid(&a, 3999999999u, &f), -1);
 	CHECK_NUMBER(f.kind, FAIL_UNKNOWN);
 	CHECK_TEXT(fail_word(&f, words, sizeof(words)),
-		"cannot look up user on 'uid 3999999999': no such user");
+		"cannot look up user 'uid 3999999999': no such user");
 	f = (struct fail){ 0 };
 	CHECK_NUMBER(account_find_group("no-group-of-this-name", &gid, &f), -1);
 	CHECK_NUMBER(f.kind, FAIL_UNKNOWN);

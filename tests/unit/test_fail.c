@@ -10,7 +10,7 @@ static void the_first_failure_wins(void)
 	struct fail f = FAIL_BY("inside");
 
 	CHECK(!fail_is_set(&f));
-	CHECK_NUMBER(fail_err(&f, EPERM, "mount proc", "/proc"), -1);
+	CHECK_NUMBER(fail_err(&f, EPERM, "mount proc on", "/proc"), -1);
 	CHECK_NUMBER(fail_say(&f, FAIL_POLICY, "clean up", "x", "never seen"), -1);
 	CHECK_TEXT(fail_word(&f, words, sizeof(words)),
 		"inside: cannot mount proc on '/proc': Operation not permitted");
@@ -29,7 +29,7 @@ static void a_failure_says_nothing_that_moves_the_cursor(void)
 	struct fail f = { 0 };
 
 	fail_say(&f, FAIL_REFUSED, "open", "/home/\x1b[2J", "no");
-	CHECK_TEXT(fail_word(&f, words, sizeof(words)), "cannot open on '/home/?[2J': no");
+	CHECK_TEXT(fail_word(&f, words, sizeof(words)), "cannot open '/home/?[2J': no");
 }
 
 static void a_failure_of_any_length_fits(void)

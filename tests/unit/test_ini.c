@@ -197,7 +197,7 @@ static void a_directory_is_not_an_empty_file(void)
 	int fd = dir ? fileno(dir) : -1;
 
 	CHECK_NUMBER(ini_read(&ini, fd, "t", &f), -1);
-	CHECK_TEXT(fail_word(&f, words, sizeof(words)), "cannot read the policy on 't': Is a directory");
+	CHECK_TEXT(fail_word(&f, words, sizeof(words)), "cannot read the policy 't': Is a directory");
 	if (dir)
 		fclose(dir);
 }

@@ -44,8 +44,8 @@ static void what_is_roots_alone_is_opened(void)
 	CHECK_TEXT(open_file("d//e///file"), "");
 	CHECK_TEXT(open_directory("d/e"), "");
 	CHECK_TEXT(open_directory("d/e/"), "");
-	CHECK_TEXT(open_file("d/e/none"), "cannot open on 'T/d/e/none': No such file or directory");
-	CHECK_TEXT(open_file("d/none/x"), "cannot open on 'T/d/none': No such file or directory");
+	CHECK_TEXT(open_file("d/e/none"), "cannot open 'T/d/e/none': No such file or directory");
+	CHECK_TEXT(open_file("d/none/x"), "cannot open 'T/d/none': No such file or directory");
 	dir_end();
 }
 
@@ -56,13 +56,13 @@ static void a_file_that_others_can_write_is_not_trusted(void)
 	make_all();
 	CHECK(chmod(dir_path("d/e/file"), 0664) == 0);
 	CHECK_TEXT(open_file("d/e/file"),
-		"cannot trust on 'T/d/e/file': group or others can write to it");
+		"cannot trust 'T/d/e/file': group or others can write to it");
 	CHECK(chmod(dir_path("d/e/file"), 0646) == 0);
 	CHECK_TEXT(open_file("d/e/file"),
-		"cannot trust on 'T/d/e/file': group or others can write to it");
+		"cannot trust 'T/d/e/file': group or others can write to it");
 	CHECK(chmod(dir_path("d/e/file"), 0644) == 0);
 	CHECK(chown(dir_path("d/e/file"), 1000, 0) == 0);
-	CHECK_TEXT(open_file("d/e/file"), "cannot trust on 'T/d/e/file': it is not owned by root");
+	CHECK_TEXT(open_file("d/e/file"), "cannot trust 'T/d/e/file': it is not owned by root");
 	dir_end();
 }
 
@@ -72,13 +72,13 @@ static void every_directory_above_counts(void)
 		return;
 	make_all();
 	CHECK(chmod(dir_path("d"), 01777) == 0);
-	CHECK_TEXT(open_file("d/e/file"), "cannot trust on 'T/d': group or others can write to it");
+	CHECK_TEXT(open_file("d/e/file"), "cannot trust 'T/d': group or others can write to it");
 	CHECK_TEXT(open_directory("d/e"),
-		"cannot trust on 'T/d': group or others can write to it");
+		"cannot trust 'T/d': group or others can write to it");
 	CHECK(chmod(dir_path("d"), 0755) == 0);
 	CHECK(chown(dir_path("d/e"), 1000, 0) == 0);
-	CHECK_TEXT(open_file("d/e/file"), "cannot trust on 'T/d/e': it is not owned by root");
-	CHECK_TEXT(open_directory("d/e"), "cannot trust on 'T/d/e': it is not owned by root");
+	CHECK_TEXT(open_file("d/e/file"), "cannot trust 'T/d/e': it is not owned by root");
+	CHECK_TEXT(open_directory("d/e"), "cannot trust 'T/d/e': it is not owned by root");
 	dir_end();
 }
 
@@ -87,10 +87,10 @@ static void links_are_not_followed(void)
 	if (!dir_begin())
 		return;
 	make_all();
-	CHECK_TEXT(open_file("d/e/link"), "cannot trust on 'T/d/e/link': it is a symbolic link");
-	CHECK_TEXT(open_file("d/link/file"), "cannot trust on 'T/d/link': it is a symbolic link");
-	CHECK_TEXT(open_directory("d/link"), "cannot trust on 'T/d/link': it is a symbolic link");
-	CHECK_TEXT(open_directory("d/link/"), "cannot trust on 'T/d/link/': it is a symbolic link");
+	CHECK_TEXT(open_file("d/e/link"), "cannot trust 'T/d/e/link': it is a symbolic link");
+	CHECK_TEXT(open_file("d/link/file"), "cannot trust 'T/d/link': it is a symbolic link");
+	CHECK_TEXT(open_directory("d/link"), "cannot trust 'T/d/link': it is a symbolic link");
+	CHECK_TEXT(open_directory("d/link/"), "cannot trust 'T/d/link/': it is a symbolic link");
 	dir_end();
 }
 
@@ -99,10 +99,10 @@ static void only_regular_files_are_files(void)
 	if (!dir_begin())
 		return;
 	make_all();
-	CHECK_TEXT(open_file("d/e"), "cannot trust on 'T/d/e': it is no regular file");
-	CHECK_TEXT(open_file("d/e/pipe"), "cannot trust on 'T/d/e/pipe': it is no regular file");
-	CHECK_TEXT(open_directory("d/e/file"), "cannot trust on 'T/d/e/file': it is no directory");
-	CHECK_TEXT(open_file("d/e/file/x"), "cannot trust on 'T/d/e/file': it is no directory");
+	CHECK_TEXT(open_file("d/e"), "cannot trust 'T/d/e': it is no regular file");
+	CHECK_TEXT(open_file("d/e/pipe"), "cannot trust 'T/d/e/pipe': it is no regular file");
+	CHECK_TEXT(open_directory("d/e/file"), "cannot trust 'T/d/e/file': it is no directory");
+	CHECK_TEXT(open_file("d/e/file/x"), "cannot trust 'T/d/e/file': it is no directory");
 	dir_end();
 }
 

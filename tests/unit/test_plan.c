@@ -332,7 +332,7 @@ static void one_sees_ones_own_home_only(void)
 	snprintf(path, sizeof(path), "%s/tenant", top);
 	CHECK(chown(path, 1004, 1004) == 0);
 	snprintf(wanted, sizeof(wanted),
-		"cannot find directory on '%s/tenant/mine': Too many levels of symbolic links", top);
+		"cannot find directory '%s/tenant/mine': Too many levels of symbolic links", top);
 	HOMES("homes_in = T/h", "tenant/mine", wanted);
 	HOMES("homes_in = T/h", "tenant/real",
 		"cover /h cover /tenant</tenant/real home /tenant/real</tenant/real ");
@@ -422,10 +422,10 @@ static void the_shell_door_runs_a_listed_shell_or_nothing(void)
 		{ "/bin/sh", "/bin/sh" },
 		{ "", "/bin/sh" },
 		{ LOGINBOX_HELPER, NULL }, /* bash or sh */
-		{ "sh", "cannot run the shell on 'sh': it is no absolute path" },
-		{ "/bin/none", "cannot run the shell on '/bin/none': it cannot be executed" },
-		{ "/etc/passwd", "cannot run the shell on '/etc/passwd': it cannot be executed" },
-		{ "/bin/true", "cannot run the shell on '/bin/true': it is not in /etc/shells" },
+		{ "sh", "cannot run the shell 'sh': it is no absolute path" },
+		{ "/bin/none", "cannot run the shell '/bin/none': it cannot be executed" },
+		{ "/etc/passwd", "cannot run the shell '/etc/passwd': it cannot be executed" },
+		{ "/bin/true", "cannot run the shell '/bin/true': it is not in /etc/shells" },
 	};
 	struct policy *policy = policy_of_text("[rule r]\nbox = base\n");
 
