@@ -32,13 +32,19 @@ static void add_session(pid_t process)
 	CHECK_NUMBER(login.fds.n, 0);
 }
 
+static void nothing_to_undo(const struct session *ended, void *arg)
+{
+	(void)ended;
+	(void)arg;
+}
+
 static void serve_once(void)
 {
 	struct pollfd seen[8];
 
 	session_watch(&all, seen);
 	poll(seen, 2 * all.n, 2000);
-	session_serve(&all, seen);
+	session_serve(&all, seen, nothing_to_undo, NULL);
 }
 
 static void end_session(void)
