@@ -49,10 +49,16 @@ void environment_drop(struct environment *out, pam_handle_t *pamh)
 void environment_restore(struct environment *environment)
 {
 	for (size_t i = 0; i < ENVIRONMENT_DEAD; i++) {
-		if (!environment->was[i])
-			continue;
 		/* What the application has set by now is newer. */
-		setenv(dead[i], environment->was[i], 0);
+		if (environment->was[i])
+			setenv(dead[i], environment->was[i], 0);
+	}
+	environment_free(environment);
+}
+
+void environment_free(struct environment *environment)
+{
+	for (size_t i = 0; i < ENVIRONMENT_DEAD; i++) {
 		free(environment->was[i]);
 		environment->was[i] = NULL;
 	}

@@ -22,7 +22,9 @@ struct environment {
  */
 void environment_drop(struct environment *out, pam_handle_t *pamh);
 
-/* Puts back what was dropped, and frees it. */
+/* Puts back what was dropped. */
 void environment_restore(struct environment *environment);
+
+void environment_free(struct environment *environment);
 
 #endif

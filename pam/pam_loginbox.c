@@ -50,7 +50,10 @@ static void data_free(pam_handle_t *pamh, void *p, int status)
 	(void)status;
 	if (data->state == STATE_POISONED && data->opener == getpid())
 		poison_lift(&data->poison);
-	environment_restore(&data->environment);
+	/* su's child ends the handle as well, and is about to become the user's shell. */
+	if (data->opener == getpid())
+		environment_restore(&data->environment);
+	environment_free(&data->environment);
 	own_fd_close(&data->sock);
 	free(data);
 }

@@ -1,0 +1,275 @@
+#!/usr/bin/python3
+"""Every PAM door leads into the box: status, environment, directory, descriptors, keys."""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import doors  # noqa: E402
+import host  # noqa: E402
+import hostfiles  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from doors import DOORS, OWN_PID_NS, WHERE  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+from ssh import run  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+COMMAND_DOORS = [door for door in DOORS.values() if door.make_command]
+SECRET = "the-callers-secret"
+table = {name: {} for name in DOORS}
+
+
+def in_box_of(user, log):
+    entered = [line for line in log.results() if line.get("result") == "entered"]
+    true(entered and all(line["user"] == user for line in entered),
+         f"the log says that {user} entered a box", log.lines()[-5:])
+    return entered
+
+
+def each_door(check):
+    """Register the check once for each door that takes a command."""
+    for door in COMMAND_DOORS:
+        def one(door=door):
+            door.switch_on()
+            try:
+                check(door)
+            finally:
+                door.switch_off()
+        name = re.sub(r"\W+", "_", f"{door.name}_{check.__name__}")
+        report.add(name, one)
+    return check
+
+
+@each_door
+def leads_into_the_users_box(door):
+    log = host.LogMark()
+    done = door.run(f"{WHERE}; id -u; cat /run/loginbox/box")
+    equal(done.returncode, 0, f"status ({done.stderr})")
+    where, uid, *marker = done.stdout.split("\n")
+    true(where.startswith("pid:[") and where != OWN_PID_NS, "a pid namespace of its own", where)
+    equal(uid, "2001", "uid")
+    true("uid 2001" in marker, "the marker is of the user's box", marker)
+    in_box_of("alice", log)
+    table[door.name]["boxed"] = "yes"
+
+
+@each_door
+def gives_the_exit_status_back(door):
+    for status in (0, 1, 42, 255):
+        equal(door.run(f"exit {status}").returncode, status, "exit status")
+    table[door.name]["exit status"] = "yes"
+
+
+@each_door
+def tells_of_a_death_by_signal_as_without_the_box(door):
+    boxed = door.run("kill -TERM $$")
+    door.switch_off()
+    equal(boxed.returncode, door.run("kill -TERM $$").returncode, "status after a signal")
+
+
+@each_door
+def passes_stdin_and_stdout_whole(door):
+    if door.name == "su --pty":
+        return      # through a terminal, which has lines and echo
+    data = "x" * 300_000
+    done = door.run("cat", input=data)
+    equal((done.returncode, len(done.stdout)), (0, len(data)), "status and bytes")
+
+
+@each_door
+def leaves_dead_variables_behind(door):
+    dead = {"XDG_RUNTIME_DIR": "/run/user/0", "SSH_AUTH_SOCK": "/tmp/ssh-x/agent.1",
+            "DBUS_SESSION_BUS_ADDRESS": "unix:path=/run/user/0/bus", "SSH_AGENT_PID": "4711",
+            "GPG_AGENT_INFO": "/run/gpg:1:1", "TMUX": "/tmp/tmux-0/default,1,0"}
+    alive = {"LANG": "C.UTF-8", "KEPT": "yes"}
+    done = door.run("env", env={**os.environ, **dead, **alive})
+    equal(done.returncode, 0, "status")
+    names = [line.split("=")[0] for line in done.stdout.splitlines()]
+    equal([name for name in dead if name in names], [], "dead variables in the box")
+    true("HOME" in names and "PATH" in names, "HOME and PATH are there", names)
+    if door.name == "su":
+        true("KEPT" in names, "su hands the others on", names)
+        door.switch_off()
+        done = door.run("env", env={**os.environ, **dead})
+        contains(done.stdout, "SSH_AUTH_SOCK=", "without the module the variable comes along")
+
+
+@each_door
+def keeps_the_working_directory(door):
+    for directory in ("/home/alice/work", "/home/alice/with space", "/usr/share", "/"):
+        os.makedirs(directory, exist_ok=True)
+        if directory.startswith("/home"):
+            os.chown(directory, 2001, 2001)
+        done = door.run("pwd", cwd=directory)
+        expected = "/home/alice" if door.name.endswith("-l") else directory
+        equal((done.returncode, done.stdout.strip()), (0, expected), "status and directory")
+
+
+@each_door
+def does_not_enter_a_directory_that_the_user_may_not(door):
+    os.makedirs("/home/bob/private", 0o700, exist_ok=True)
+    done = door.run("pwd", cwd="/home/bob/private")
+    equal((done.returncode, done.stdout.strip()), (0, "/home/alice"), "status and directory")
+
+
+@each_door
+def closes_directories_of_its_caller(door):
+    """A leaked directory is the host's root: fchdir(9), then up."""
+    look = ("import os\nfor n in range(3, 20):\n try:\n  os.fchdir(n); print(n, os.listdir('..'))\n"
+            " except OSError: pass")
+    fd = os.open("/home", os.O_RDONLY | os.O_DIRECTORY)
+    path = os.open("/etc/passwd", os.O_PATH)
+    spaces = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    try:
+        done = door.run(f'python3 -I -c "{look}"; ls -l /proc/self/fd', pass_fds=(fd, path, spaces))
+    finally:
+        for one in (fd, path, spaces):
+            os.close(one)
+    equal(done.returncode, 0, f"status ({done.stderr})")
+    true("[" not in done.stdout.split("total")[0], "no directory came along", done.stdout)
+    for name in ("/home", "/etc/passwd", "mnt:["):
+        true(f"-> {name}" not in done.stdout, f"{name} came along", done.stdout)
+
+
+@test
+def su_leaks_a_directory_without_the_module():
+    fd = os.open("/home", os.O_RDONLY | os.O_DIRECTORY)
+    done = DOORS["su"].run("ls -l /proc/self/fd", pass_fds=(fd,))
+    os.close(fd)
+    contains(done.stdout, "-> /home", "the attack works where the defence is absent")
+
+
+def keyctl(*words):
+    """The kernel's keys without keyctl(1): number or text."""
+    code = ("import ctypes,sys\nlibc=ctypes.CDLL(None,use_errno=True)\n"
+            "def call(*a): return libc.syscall(*[ctypes.c_long(x) if isinstance(x,int) else x"
+            " for x in a])\n" + "\n".join(words))
+    return f"python3 -I -c '{code}'"
+
+
+@test
+def the_callers_session_keyring_stays_outside():
+    """A key in root's session keyring is found by name from a shell that su started."""
+    search = keyctl('key=call(249,b"user",b"doors",None,-3)', "print(key)")
+    add = ("import ctypes\nlibc=ctypes.CDLL(None)\nlibc.syscall(250,1,None)\n"
+           "libc.syscall(248,b'user',b'doors',b'x',1,ctypes.c_long(-3))\n")
+    for door in (DOORS["su"], DOORS["sudo"]):
+        command = door.make_command("alice", search)
+        caller = add + f"import os\nos.execvp({command[0]!r}, {command!r})"
+        door.switch_off()
+        without = run(["python3", "-I", "-c", caller])
+        door.switch_on()
+        boxed = run(["python3", "-I", "-c", caller])
+        door.switch_off()
+        true(int(without.stdout) > 0, f"{door.name}: the attack works without the box",
+             without.stdout + without.stderr)
+        equal(boxed.stdout.strip(), "-1", f"{door.name}: the caller's key in the box")
+
+
+# ---- who becomes whom --------------------------------------------------------------------------
+
+@test
+def the_box_belongs_to_the_user_and_not_to_the_caller():
+    host.switch_on("su")
+    host.switch_on("sudo")
+    try:
+        for caller, user in (("bob", "alice"), ("alice", "alice"), ("carol", "alice")):
+            log = host.LogMark()
+            done = host.as_user(caller, ["sudo", "-u", user, "sh", "-c", f"{WHERE}; id -un"])
+            where, name, *_ = done.stdout.split("\n")
+            equal((done.returncode, name), (0, user), f"{caller} by sudo ({done.stderr})")
+            true(where != OWN_PID_NS, f"{caller} by sudo is in a box", where)
+            in_box_of(user, log)
+        log = host.LogMark()
+        done = host.as_user("bob", ["sudo", "-u", "carol", "sh", "-c", WHERE])
+        equal(done.stdout.strip(), OWN_PID_NS, "a user without a rule is in the host")
+        done = host.as_user("bob", ["sudo", "sh", "-c", f"{WHERE}; id -u"])
+        equal(done.stdout.split(), [OWN_PID_NS, "0"], "root is never boxed")
+        equal(log.results(), [], "lines of the log")
+        with Terminal(["setpriv", "--reuid=bob", "--regid=bob", "--init-groups", "--",
+                       "su", "alice", "-c", f"{WHERE}; exit 5"]) as terminal:
+            terminal.expect("Password: ", 20)
+            terminal.line(hostfiles.PASSWORD)
+            where = terminal.expect(r"pid:\[\d+\]", 20).group(0)
+            equal(terminal.wait(), 5, "status of su by bob")
+        true(where != OWN_PID_NS, "bob by su is in a box", where)
+    finally:
+        host.switch_off("su")
+        host.switch_off("sudo")
+
+
+def from_inside(words, nested="refuse", box="", more=""):
+    host.write_policy(f"[global]\nnested = {nested}\n[box student]\n{box}"
+                      f"[rule students]\ngroup = students\nbox = student\n{more}")
+    for service in ("su", "sudo"):
+        host.switch_on(service)
+    try:
+        return run(["su", "alice", "-c", words])
+    finally:
+        for service in ("su", "sudo"):
+            host.switch_off(service)
+        host.write_policy(host.STUDENT_POLICY)
+
+
+@test
+def nobody_gains_another_user_inside_with_no_new_privs():
+    done = from_inside("sudo -n id -u; su bob -c id")
+    true(done.returncode != 0 and "2002" not in done.stdout and done.stdout.strip() != "0",
+         "sudo and su inside gain nothing", (done.returncode, done.stdout))
+
+
+# ---- jobs --------------------------------------------------------------------------------------
+
+def a_job(name, service, runs):
+    def look():
+        equal(runs("alice", WHERE).strip(), OWN_PID_NS, f"{name} without the module")
+        host.switch_on(service)
+        log = host.LogMark()
+        try:
+            text = runs("alice", f"{WHERE}; id -un; ls /home; cat /run/loginbox/box; echo out")
+        finally:
+            host.switch_off(service)
+        where, user, *rest = text.split("\n")
+        true(where.startswith("pid:[") and where != OWN_PID_NS, f"{name} in a box", text)
+        equal((user, rest[0]), ("alice", "alice"), "user, and the homes that are visible")
+        contains(text, "uid 2001", "the marker")
+        in_box_of("alice", log)
+        table[name] = {"boxed": "yes", "tty": "-", "exit status": "logged"}
+    report.add(f"a_job_of_{name}_runs_in_the_box", look)
+
+
+a_job("cron", "cron", doors.cron_runs)
+a_job("at", "atd", doors.at_runs)
+
+
+# ---- pamtester ---------------------------------------------------------------------------------
+
+@test
+def pamtester_opens_and_closes():
+    host.write_service("test", ["required pam_loginbox.so"])
+    log = host.LogMark()
+    done = run(["pamtester", "test", "alice", "open_session", "close_session"])
+    equal(done.returncode, 0, f"status ({done.stdout}{done.stderr})")
+    in_box_of("alice", log)
+    table["pamtester"] = {"boxed": "yes", "tty": "-", "exit status": "-"}
+
+
+def main():
+    host.need_product()
+    host.write_policy(host.STUDENT_POLICY)
+    DOORS["su"].switch_on()
+    DOORS["su"].run("true")
+    DOORS["su"].switch_off()
+    for door in DOORS.values():
+        door.prepare()
+    status = report.run_all(after=leftovers.checker(leftovers.snapshot()))
+    for name, row in table.items():
+        report.note(f"{name:16} " + "  ".join(f"{key}: {value}" for key, value in row.items()))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
