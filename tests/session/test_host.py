@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The throw-away host leaves the machine as it was, however it ends."""
 
-import glob
 import os
 import signal
 import subprocess
@@ -12,61 +11,15 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 
 import report  # noqa: E402
+from machine import processes_with, snapshot  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 
 HOST = os.path.abspath(os.path.join(TESTS, "host"))
-WATCHED_FILES = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/pam.d/sshd", "/etc/sudoers",
-                 "/etc/hosts", "/etc/hostname", "/root/.ssh")
-WATCHED_FOLDERS = ("/etc", "/etc/pam.d", "/etc/security", "/etc/ssh", "/home", "/root", "/run",
-                   "/usr/libexec", "/usr/sbin", "/var/log", "/dev")
-
-
-def read(name):
-    with open(name, "rb") as file:
-        return file.read()
-
-
-def stamp(name):
-    try:
-        status = os.lstat(name)
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def names(folder):
-    try:
-        return sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return None
-
-
-def machine():
-    """What of the machine a host could change."""
-    seen = {"mounts": read("/proc/self/mounts"), "links": names("/sys/class/net"),
-            "hostname": os.uname().nodename, "routes": read("/proc/net/route"),
-            "ipc": [read(f"/proc/sysvipc/{kind}") for kind in ("shm", "msg", "sem")],
-            "cgroups": sorted(glob.glob("/sys/fs/cgroup/*/*/"))}
-    seen.update({name: stamp(name) for name in WATCHED_FILES})
-    seen.update({folder: names(folder) for folder in WATCHED_FOLDERS})
-    return seen
-
-
-def processes_with(mark):
-    """Processes, of any pid namespace below ours, that have the mark on their command line."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if mark.encode() in read(f"/proc/{pid}/cmdline") and int(pid) != os.getpid():
-                found.append(int(pid))
-        except OSError:
-            continue
-    return found
 
 
 def must_be_as_before(before, mark):
     wait_until(lambda: not processes_with(mark), f"no process of the host is left ({mark})")
-    after = machine()
+    after = snapshot()
     for name, value in before.items():
         equal(after[name], value, f"{name} of the machine")
 
@@ -87,7 +40,7 @@ echo x >/var/log/x; touch /home/y /dev/shm/z; mkfifo /dev/f
 
 @test
 def a_host_that_is_spoilt_leaves_the_machine_alone():
-    before = machine()
+    before = snapshot()
     done = in_host("sh", "-c", SPOIL.format(mark="70001") + "exit 7")
     equal(done.returncode, 7, f"status of the command ({done.stderr})")
     must_be_as_before(before, "70001")
@@ -111,7 +64,7 @@ def stdin_and_the_two_outputs_pass_through():
 
 def end_in_the_middle(mark, number, whom):
     """Start a spoiling host, send the signal to script or group, see that nothing stays."""
-    before = machine()
+    before = snapshot()
     process = subprocess.Popen(
         [HOST, "--bare", "--", "sh", "-c", SPOIL.format(mark=mark) + f"sleep 6{mark}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -145,7 +98,7 @@ def a_hang_up_of_its_group_ends_the_host():
 
 @test
 def a_kill_at_any_moment_of_the_making_leaves_nothing():
-    before = machine()
+    before = snapshot()
     times = report.count(60, 15)
     for turn in range(times):
         process = subprocess.Popen([HOST, "--bare", "--", "sleep", "670006"],
@@ -161,7 +114,7 @@ def a_kill_at_any_moment_of_the_making_leaves_nothing():
 
 @test
 def the_time_is_bounded():
-    before = machine()
+    before = snapshot()
     started = time.monotonic()
     done = in_host("sh", "-c", "trap '' TERM INT; sleep 670007 & wait",
                    options=["--bare", "--timeout", "1"])
