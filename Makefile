@@ -66,6 +66,8 @@ say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $@)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 ENGINE_OBJ := $(call obj,$(LIB_SRC) $(HELPER_SRC))
 UNIT_BIN   := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
+# The floor is static, which sanitizers are not.
+BENCH_BIN  := $(if $(SANITIZE),,$(B)/tests/bench/floor $(B)/tests/bench/meter)
 PROGRAMS   := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so
 
 all: $(PROGRAMS) ## the module, the helper and the command
@@ -92,7 +94,15 @@ $(B)/tests/%: $(B)/tests/%.o $(ENGINE_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
-unit: $(UNIT_BIN) ## build the unit tests
+$(B)/tests/bench/floor: $(B)/tests/bench/floor.o
+	$(call say,LINK)
+	$(Q)$(CC) -static $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(B)/tests/bench/meter: $(B)/tests/bench/meter.o
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lpam
+
+unit: $(UNIT_BIN) $(BENCH_BIN) ## build the unit tests, and what the bench runs
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -136,8 +146,8 @@ demo: setup ## one real ssh login with a box and one without, side by side
 	@tests/demo
 
 bench: setup ## speed and size beside the floor and the peers that are installed
-	@$(MAKE) --no-print-directory -s all
-	@tests/bench/run
+	@$(MAKE) --no-print-directory -s all $(BENCH_BIN)
+	@LOGINBOX_BUILD=$(B) tests/bench/run
 
 sanitize: setup ## the unit tests under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' all unit
