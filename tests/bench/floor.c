@@ -112,7 +112,7 @@ static int fresh(const char *type, const char *const options[], unsigned attr, c
 	return mount;
 }
 
-#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 
 static void make_devices(void)
 {
@@ -123,7 +123,8 @@ static void make_devices(void)
 		{ "urandom", 1, 9 }, { "tty", 5, 0 } };
 	static const char *const links[][2] = { { "/proc/self/fd", "fd" },
 		{ "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
-		{ "/proc/self/fd/2", "stderr" }, { "/proc/kcore", "core" }, { "pts/ptmx", "ptmx" } };
+		{ "/proc/self/fd/2", "stderr" }, { "/proc/kcore", "core" },
+		{ "pts/ptmx", "ptmx" } };
 	static const char *const dirs[] = { "pts", "shm", "mqueue" };
 	const struct sockaddr_un log = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
 	int dev = fresh("tmpfs", OPTIONS("size", "65536", "mode", "755"),
@@ -205,7 +206,8 @@ static void hide(char *path)
 
 	if (directory)
 		path[n - 1] = '\0';
-	int copy = copy_of(AT_FDCWD, directory ? "/run/loginbox/empty" : "/run/loginbox/nothing", 0);
+	int copy =
+		copy_of(AT_FDCWD, directory ? "/run/loginbox/empty" : "/run/loginbox/nothing", 0);
 	put(copy, path);
 	close(copy);
 }
@@ -219,13 +221,15 @@ static void each_below(enum list list, const char *top, bool below)
 		if (list == HIDE)
 			hide(path);
 		else
-			freeze(path, strncmp(path, "/proc", 5) == 0 ? DEAD : MOUNT_ATTR_RDONLY | NSD);
+			freeze(path,
+				strncmp(path, "/proc", 5) == 0 ? DEAD : MOUNT_ATTR_RDONLY | NSD);
 	}
 }
 
 static void make_mounts(void)
 {
-	static const char *const dropped[] = { "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp" };
+	static const char *const dropped[] = { "/proc", "/sys", "/dev", "/run", "/tmp",
+		"/var/tmp" };
 	char *name = strrchr(o.home, '/') + 1;
 
 	MUST(syscall(SYS_mount, NULL, "/", NULL, REC_PRIVATE, NULL));
@@ -328,7 +332,7 @@ static int join(void)
 	int pidfd = (int)MUST(syscall(SYS_pidfd_open, o.join, 0));
 
 	MUST(setns(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
-			CLONE_NEWCGROUP | (o.host_net ? 0 : CLONE_NEWNET)));
+				  CLONE_NEWCGROUP | (o.host_net ? 0 : CLONE_NEWNET)));
 	pid_t pid = (pid_t)MUST(fork());
 	if (pid == 0)
 		run_program();
@@ -392,7 +396,8 @@ int main(int argc, char **argv)
 	if (o.join)
 		return join();
 	struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS |
-			CLONE_NEWIPC | CLONE_NEWCGROUP | (o.host_net ? 0 : CLONE_NEWNET),
+					    CLONE_NEWIPC | CLONE_NEWCGROUP |
+					    (o.host_net ? 0 : CLONE_NEWNET),
 		.exit_signal = SIGCHLD };
 	pid_t pid = (pid_t)MUST(syscall(SYS_clone3, &args, sizeof(args)));
 	if (pid == 0)

@@ -80,7 +80,7 @@ static double cpu_of(int who)
 
 	getrusage(who, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
-		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static int rc_of(int status)
