@@ -1,0 +1,118 @@
+#include "lib/linux/caps.h"
+#include "tests/unit/nosys.h"
+#include "tests/unit/test.h"
+
+#include <linux/capability.h>
+#include <sys/wait.h>
+
+static int in_child(int (*what)(void))
+{
+	int status = -1;
+
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(what());
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static bool in_bound(int cap)
+{
+	return prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1;
+}
+
+static int bound_to_two(void)
+{
+	struct fail f = { 0 };
+
+	if (caps_bound(1ull << CAP_CHOWN | 1ull << CAP_KILL, &f) < 0)
+		return 1;
+	for (int cap = 0; cap < 64; cap++)
+		if (in_bound(cap) != (cap == CAP_CHOWN || cap == CAP_KILL))
+			return 2;
+	/* Again, and more than there is: what is gone does not come back. */
+	return caps_bound(~0ull, &f) < 0 || in_bound(CAP_SYS_ADMIN) ? 3 : 0;
+}
+
+static void the_bounding_set_keeps_what_was_asked(void)
+{
+	CHECK_NUMBER(in_child(bound_to_two), 0);
+}
+
+static int bound_without_the_right(void)
+{
+	struct fail f = { 0 };
+
+	if (caps_clear(&f) < 0)
+		return 1;
+	return caps_bound(0, &f) < 0 && f.err == EPERM ? 0 : 2;
+}
+
+static void a_set_that_cannot_be_dropped_is_a_failure(void)
+{
+	CHECK_NUMBER(in_child(bound_without_the_right), 0);
+}
+
+static int all_answers_wrong(void)
+{
+	struct fail f = { 0 };
+
+	nosys(SYS_prctl, EINVAL);
+	/* EINVAL means "no such capability", but not for the first one. */
+	return caps_bound(0, &f) < 0 ? 0 : 1;
+}
+
+static void an_old_kernels_answer_is_not_taken_for_an_empty_set(void)
+{
+	CHECK_NUMBER(in_child(all_answers_wrong), 0);
+}
+
+static int clear(void)
+{
+	struct fail f = { 0 };
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct seen[2];
+
+	if (caps_clear(&f) < 0 || syscall(SYS_capget, &head, seen) < 0)
+		return 1;
+	for (int i = 0; i < 2; i++)
+		if (seen[i].effective || seen[i].permitted || seen[i].inheritable)
+			return 2;
+	return 0;
+}
+
+static void no_capability_is_left(void)
+{
+	CHECK_NUMBER(in_child(clear), 0);
+}
+
+static int no_new_privs(void)
+{
+	struct fail f = { 0 };
+	return caps_no_new_privs(&f) < 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
+}
+
+static int no_new_privs_denied(void)
+{
+	struct fail f = { 0 };
+
+	nosys(SYS_prctl, EPERM);
+	return caps_no_new_privs(&f) == 0;
+}
+
+static void no_new_privs_is_set_and_read_back(void)
+{
+	CHECK_NUMBER(in_child(no_new_privs), 0);
+	CHECK_NUMBER(in_child(no_new_privs_denied), 0);
+}
+
+int main(void)
+{
+	RUN(the_bounding_set_keeps_what_was_asked);
+	RUN(a_set_that_cannot_be_dropped_is_a_failure);
+	RUN(an_old_kernels_answer_is_not_taken_for_an_empty_set);
+	RUN(no_capability_is_left);
+	RUN(no_new_privs_is_set_and_read_back);
+	return test_end();
+}

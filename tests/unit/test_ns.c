@@ -1,0 +1,153 @@
+#include "lib/linux/ns.h"
+#include "lib/base/own.h"
+#include "lib/linux/sys.h"
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static int in_child(int (*what)(void))
+{
+	int status = -1;
+
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(what());
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static ino_t number(const char *kind)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+static const char *const kinds[] = { "cgroup", "ipc", "uts", "net", "pid_for_children", "mnt" };
+
+/* A process in new namespaces of all six kinds that waits to be killed. */
+static int start_other(pid_t *pid)
+{
+	int pidfd = -1;
+	struct clone_args args = { .flags = NS_ALL | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD };
+
+	*pid = sys_clone3(&args);
+	if (*pid == 0) {
+		pause();
+		_exit(0);
+	}
+	return *pid < 0 ? -1 : pidfd;
+}
+
+static int there_and_back(void)
+{
+	struct fail f = { 0 };
+	struct fdio_fds home = { 0 };
+	ino_t was[6], in[6];
+	pid_t pid;
+	int result = 0, pidfd = start_other(&pid);
+
+	if (pidfd < 0 || ns_open_own(&home, &f) < 0 || home.n != NS_COUNT)
+		return 1;
+	for (size_t i = 0; i < 6; i++)
+		was[i] = number(kinds[i]);
+	if (ns_enter(pidfd, &f) < 0)
+		return 2;
+	/* The mount namespace's /proc is still the host's, and shows this process. */
+	for (size_t i = 0; i < 6; i++) {
+		in[i] = number(kinds[i]);
+		/* No child of this namespace yet, so that link is empty until one is made. */
+		if (strcmp(kinds[i], "pid_for_children") != 0 && in[i] == was[i])
+			result = 10 + (int)i;
+	}
+	if (ns_return(home.fd, &f) < 0)
+		return 3;
+	for (size_t i = 0; i < 6; i++)
+		if (number(kinds[i]) != was[i])
+			result = 20 + (int)i;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return result;
+}
+
+static void all_six_are_entered_and_left(void)
+{
+	CHECK_NUMBER(in_child(there_and_back), 0);
+}
+
+static int dead(void)
+{
+	struct fail f = { 0 };
+	pid_t pid;
+	int pidfd = start_other(&pid);
+	ino_t was = number("mnt");
+
+	if (pidfd < 0)
+		return 1;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (ns_enter(pidfd, &f) == 0 || f.err != ESRCH)
+		return 2;
+	return number("mnt") != was;
+}
+
+static void a_dead_box_is_not_entered_at_all(void)
+{
+	CHECK_NUMBER(in_child(dead), 0);
+}
+
+static int as_user(void)
+{
+	struct fail f = { 0 };
+	pid_t pid;
+	int pidfd = start_other(&pid);
+
+	if (pidfd < 0 || setuid(65534) < 0)
+		return 1;
+	return ns_enter(pidfd, &f) == 0;
+}
+
+static void a_user_cannot_enter(void)
+{
+	CHECK_NUMBER(in_child(as_user), 0);
+}
+
+static void *sleep_long(void *nothing)
+{
+	pause();
+	return nothing;
+}
+
+static int two_threads(void)
+{
+	pthread_t thread;
+
+	if (ns_threads() != 1)
+		return 1;
+	if (pthread_create(&thread, NULL, sleep_long, NULL) != 0)
+		return 2;
+	return ns_threads() != 2;
+}
+
+static void threads_are_counted(void)
+{
+	CHECK_NUMBER(in_child(two_threads), 0);
+}
+
+int main(void)
+{
+	RUN(all_six_are_entered_and_left);
+	RUN(a_dead_box_is_not_entered_at_all);
+	RUN(a_user_cannot_enter);
+	RUN(threads_are_counted);
+	return test_end();
+}
