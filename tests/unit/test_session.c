@@ -15,7 +15,7 @@ static int app; /* the application's end */
 static void add_session(pid_t process)
 {
 	struct fail f = { 0 };
-	struct session_login login = { .sock = -1 };
+	struct session_login login = { .service = "test", .tty = "", .rhost = "", .sock = -1 };
 	int pair[2], on = 1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -32,10 +32,13 @@ static void add_session(pid_t process)
 	CHECK_NUMBER(login.fds.n, 0);
 }
 
-static void nothing_to_undo(const struct session *ended, void *arg)
+static int ended;
+
+static void forget(const struct session *session, void *arg)
 {
-	(void)ended;
+	(void)session;
 	(void)arg;
+	ended++;
 }
 
 static void serve_once(void)
@@ -44,7 +47,7 @@ static void serve_once(void)
 
 	session_watch(&all, seen);
 	poll(seen, 2 * all.n, 2000);
-	session_serve(&all, seen, nothing_to_undo, NULL);
+	session_serve(&all, seen, forget, NULL);
 }
 
 static void end_session(void)
@@ -82,10 +85,12 @@ static void say_close(int sock)
 
 static void the_opener_gets_its_way_back(void)
 {
+	ended = 0;
 	add_session(getpid());
 	say_close(app);
 	serve_once();
 	CHECK_NUMBER(all.n, 0);
+	CHECK_NUMBER(ended, 1);
 	CHECK(way_back_came());
 	end_session();
 }
