@@ -24,6 +24,7 @@
 
 struct child {
 	int sock, null;
+	int err; /* written by the child: why nothing was executed */
 };
 
 /*
@@ -34,19 +35,17 @@ static int start_helper(void *arg)
 {
 	static char *const argv[] = { (char *)"loginbox-helper", NULL };
 	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-	const struct child *c = arg;
+	struct child *c = arg;
 
 	/* su and sudo run with their caller's real uid, and the helper believes the real uid. */
-	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
-		_exit(127);
-	for (int fd = 0; fd < 3; fd++)
-		if (dup2(c->null, fd) < 0)
-			_exit(127);
-	if (dup2(c->sock, HELPER_FD) < 0)
-		_exit(127);
-	/* Where a filter forbids this, the helper closes them itself. */
-	sys_close_range(HELPER_FD + 1, ~0U, 0);
-	execve(LOGINBOX_HELPER, argv, env);
+	if (syscall(SYS_setresgid, 0, 0, 0) == 0 && syscall(SYS_setresuid, 0, 0, 0) == 0 &&
+		dup2(c->null, 0) == 0 && dup2(c->null, 1) == 1 && dup2(c->null, 2) == 2 &&
+		dup2(c->sock, HELPER_FD) == HELPER_FD) {
+		/* Where a filter forbids this, the helper closes them itself. */
+		sys_close_range(HELPER_FD + 1, ~0U, 0);
+		execve(LOGINBOX_HELPER, argv, env);
+	}
+	c->err = errno;
 	_exit(127);
 }
 
@@ -85,19 +84,18 @@ static int spawn(int sock, int *pidfd, pid_t *pid, struct fail *f)
 	struct child c = { .sock = high_sock, .null = high_null };
 	*pid = clone(start_helper, stack + sizeof(stack),
 		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &c, pidfd);
-	return *pid < 0 ? fail_sys(f, "start", LOGINBOX_HELPER) : 0;
+	if (*pid < 0)
+		return fail_sys(f, "start", LOGINBOX_HELPER);
+	return c.err ? fail_err(f, c.err, "start", LOGINBOX_HELPER) : 0;
 }
 
 /* One that does not end in time is killed: it is waited for in every case. */
-static int reap(int pidfd, pid_t pid, int64_t deadline_ms)
+static void reap(int pidfd, pid_t pid, int64_t deadline_ms)
 {
-	int status = 0;
-
 	if (fdio_wait(pidfd, POLLIN, deadline_ms) != 1)
 		sys_pidfd_kill(pidfd, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	return status;
 }
 
 static int hear_verdict(struct ask *out, int64_t deadline_ms, struct fail *f)
@@ -116,9 +114,14 @@ static int hear_verdict(struct ask *out, int64_t deadline_ms, struct fail *f)
 		*f = FAIL_BY("module");
 		return fail_err(f, ETIMEDOUT, "hear from", LOGINBOX_HELPER);
 	}
-	if (n == 0)
+	/* A reset: it ended before it had read the question. */
+	if (n == 0 || (n < 0 && f->err == ECONNRESET)) {
+		*f = FAIL_BY("module");
 		return fail_say(f, FAIL_SYSTEM, "hear from", LOGINBOX_HELPER,
 			"it ended without an answer");
+	}
+	if (n < 0)
+		return -1;
 	return fail_say(f, FAIL_SYSTEM, "understand", LOGINBOX_HELPER,
 		"module and helper are of different versions");
 }
@@ -138,9 +141,20 @@ static int make_pair(int pair[2], struct fail *f)
 	return 0;
 }
 
+/*
+ * Explicitly as root: su and sudo have their caller's real uid, which is what the kernel
+ * would say by itself. Whatever the application forks cannot say this.
+ */
+static int say_over(int sock, struct fail *f)
+{
+	const struct wire_head word = WIRE_HEAD(WIRE_CLOSE);
+	const struct ucred self = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
+
+	return fdio_send_as(sock, &word, sizeof(word), &self, f);
+}
+
 static int converse(struct ask *out, const struct wire_open *open, struct fail *f)
 {
-	struct wire_head gave_up = WIRE_HEAD(WIRE_CLOSE);
 	int64_t deadline_ms = fdio_now_ms() + open->deadline_ms;
 	struct fdio_fds fds = { 0 };
 	int pair[2] = { -1, -1 }, helper = -1;
@@ -160,14 +174,11 @@ static int converse(struct ask *out, const struct wire_open *open, struct fail *
 	own_fd_close(&pair[1]);
 	if (result == 0)
 		result = hear_verdict(out, deadline_ms, f);
-	if (pid > 0) {
-		int status = reap(helper, pid, result == 0 ? deadline_ms : fdio_now_ms());
-		if (result < 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
-			snprintf(f->rule, sizeof(f->rule), "it could not be executed");
-	}
+	if (pid > 0)
+		reap(helper, pid, result == 0 ? deadline_ms : fdio_now_ms());
 	own_fd_close(&helper);
 	if (result < 0 && out->sock >= 0) {
-		fdio_send(out->sock, &gave_up, sizeof(gave_up), NULL, &(struct fail){ 0 });
+		say_over(out->sock, &(struct fail){ 0 });
 		own_fd_close(&out->sock);
 	}
 	return result;
@@ -203,10 +214,10 @@ int ask_helper(struct ask *out, struct wire_open *open, struct fail *f)
 
 int ask_back(int sock, int back[WIRE_FD_CWD + 1], struct fail *f)
 {
-	struct wire_head word = WIRE_HEAD(WIRE_CLOSE);
+	struct wire_head word;
 	struct fdio_fds fds = { 0 };
 
-	if (fdio_send(sock, &word, sizeof(word), NULL, f) < 0)
+	if (say_over(sock, f) < 0)
 		return -1;
 	ssize_t n = fdio_recv(sock, &word, sizeof(word), &fds, NULL, fdio_now_ms() + BACK_MS, f);
 	if (n != sizeof(word) || !wire_is(&word, WIRE_BACK) || fds.n != WIRE_FD_CWD + 1) {

@@ -25,7 +25,7 @@ static int check_dir(int fd, const char *name, struct fail *f)
 	if (fstat(fd, &st) < 0)
 		return fail_sys(f, "look at state directory", name);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 07777) != 0700)
-		return fail_say(f, FAIL_REFUSED, "use state directory", name,
+		return fail_say(f, FAIL_SYSTEM, "use state directory", name,
 			"it must be a directory of root's with mode 0700");
 	return 0;
 }

@@ -23,23 +23,24 @@ void fdio_fds_close(struct fdio_fds *fds)
 	fds->n = 0;
 }
 
-int fdio_send(int sock, const void *bytes, size_t size, const struct fdio_fds *fds, struct fail *f)
+static int send_control(int sock, const void *bytes, size_t size, int type, const void *control,
+	size_t control_size, struct fail *f)
 {
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int) * FDIO_FDS_MAX)];
-	} control = { 0 };
+	} space = { 0 };
 	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	if (fds && fds->n) {
-		msg.msg_control = control.room;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds->n);
+	if (control_size) {
+		msg.msg_control = space.room;
+		msg.msg_controllen = CMSG_SPACE(control_size);
 		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fds->n);
-		memcpy(CMSG_DATA(c), fds->fd, sizeof(int) * fds->n);
+		c->cmsg_type = type;
+		c->cmsg_len = CMSG_LEN(control_size);
+		memcpy(CMSG_DATA(c), control, control_size);
 	}
 
 	ssize_t sent;
@@ -47,6 +48,17 @@ int fdio_send(int sock, const void *bytes, size_t size, const struct fdio_fds *f
 		sent = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? fail_sys(f, "send message", "") : 0;
+}
+
+int fdio_send(int sock, const void *bytes, size_t size, const struct fdio_fds *fds, struct fail *f)
+{
+	return send_control(sock, bytes, size, SCM_RIGHTS, fds ? fds->fd : NULL,
+		fds ? fds->n * sizeof(int) : 0, f);
+}
+
+int fdio_send_as(int sock, const void *bytes, size_t size, const struct ucred *who, struct fail *f)
+{
+	return send_control(sock, bytes, size, SCM_CREDENTIALS, who, sizeof(*who), f);
 }
 
 int fdio_wait(int fd, short events, int64_t deadline_ms)

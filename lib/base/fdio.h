@@ -36,6 +36,13 @@ void fdio_fds_close(struct fdio_fds *fds);
 int fdio_send(int sock, const void *bytes, size_t size, const struct fdio_fds *fds, struct fail *f);
 
 /*
+ * Sends one message with these credentials, which the kernel verifies: the caller's own
+ * process, and ids that it has or may take (unix(7), SCM_CREDENTIALS). What the kernel adds
+ * by itself is the real uid, which in a set-user-ID program is its caller's.
+ */
+int fdio_send_as(int sock, const void *bytes, size_t size, const struct ucred *who, struct fail *f);
+
+/*
  * Receives one message of at most `size` bytes and at most FDIO_FDS_MAX descriptors, which
  * become the caller's (NULL: any that come are closed). `who` (NULL: not wanted) gets the
  * sender's credentials; the socket must have SO_PASSCRED. Returns the length, 0 at the end
