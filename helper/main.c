@@ -50,7 +50,7 @@ static int hear_module(struct wire_open *ask, struct session_login *login, struc
 	if (n < 0)
 		return -1;
 	if (n != sizeof(*ask) || !wire_is(&ask->head, WIRE_OPEN) ||
-		(login->fds.n != WIRE_FDS && login->fds.n != WIRE_FDS + 1))
+		login->fds.n < WIRE_FDS || login->fds.n > WIRE_FDS + WIRE_TTYS)
 		return fail_say(f, FAIL_SYSTEM, "understand the module", LOGINBOX_MODULE,
 			"module and helper are of different versions");
 	if (!ends(ask->user, sizeof(ask->user)) || !ends(ask->service, sizeof(ask->service)) ||

@@ -49,7 +49,7 @@ static int start_helper(void *arg)
 	_exit(127);
 }
 
-/* Descriptors that a message of WIRE_OPEN carries: way back, this process, its terminal. */
+/* Descriptors that a message of WIRE_OPEN carries: way back, process, terminals. */
 static int gather(struct fdio_fds *fds, struct fail *f)
 {
 	if (ns_open_own(fds, f) < 0)
@@ -62,13 +62,14 @@ static int gather(struct fdio_fds *fds, struct fail *f)
 	if (self < 0)
 		return fail_sys(f, "open own process", "");
 	fds->fd[fds->n++] = self;
-	int tty = tty_find_stdio();
-	if (tty < 0)
-		return 0;
-	tty = fcntl(tty, F_DUPFD_CLOEXEC, HIGH_FD);
-	if (tty < 0)
-		return fail_sys(f, "keep the terminal", "");
-	fds->fd[fds->n++] = tty;
+	int tty[WIRE_TTYS];
+	size_t n = tty_find_all(tty, WIRE_TTYS);
+	for (size_t i = 0; i < n; i++) {
+		int fd = fcntl(tty[i], F_DUPFD_CLOEXEC, HIGH_FD);
+		if (fd < 0)
+			return fail_sys(f, "keep the terminal", "");
+		fds->fd[fds->n++] = fd;
+	}
 	return 0;
 }
 

@@ -51,8 +51,8 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 	snprintf(ask.rhost, sizeof(ask.rhost), "%s", j->login->rhost);
 	fds.n = WIRE_FDS;
 	fds.fd[fds.n++] = j->login->sock;
-	if (j->login->fds.n > WIRE_FDS)
-		fds.fd[fds.n++] = j->login->fds.fd[WIRE_FD_TTY];
+	for (size_t i = WIRE_FD_TTY; i < j->login->fds.n; i++)
+		fds.fd[fds.n++] = j->login->fds.fd[i];
 	if (fdio_send(sock, &ask, sizeof(ask), &fds, f) < 0)
 		return -1;
 	if (fdio_recv(sock, &answer, sizeof(answer), NULL, NULL,

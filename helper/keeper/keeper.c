@@ -192,6 +192,24 @@ static void tell_state(struct keeper *k, int peer)
 	fdio_send(peer, &state, sizeof(state), NULL, &f);
 }
 
+/* Takes what stands from `first` on in `fds` out of it: the terminals of a login. */
+static struct fdio_fds split_ttys(struct fdio_fds *fds, size_t first)
+{
+	struct fdio_fds ttys = { 0 };
+
+	for (size_t i = first; i < fds->n; i++)
+		ttys.fd[ttys.n++] = fds->fd[i];
+	if (fds->n > first)
+		fds->n = first;
+	return ttys;
+}
+
+static void attach_ttys(struct keeper *k, struct session *s, const struct fdio_fds *ttys)
+{
+	for (size_t i = 0; i < ttys->n && i < WIRE_TTYS; i++)
+		terminal_attach(s->node[i], sizeof(s->node[i]), k->build.init, ttys->fd[i]);
+}
+
 static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_fds *fds)
 {
 	struct wire_head answer = WIRE_HEAD(WIRE_REFUSED);
@@ -207,16 +225,17 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 	ask->rhost[sizeof(ask->rhost) - 1] = '\0';
 	if (k->state == LIVING && fds->n > WIRE_FDS && strcmp(ask->hash, k->plan->hash) == 0) {
 		login.sock = take_fd(&fds->fd[WIRE_FD_SOCKET]);
-		OWN_FD tty = fds->n > WIRE_FDS + 1 ? take_fd(&fds->fd[WIRE_FDS + 1]) : -1;
+		struct fdio_fds ttys = split_ttys(fds, WIRE_FDS + 1);
 		login.fds = *fds;
 		fds->n = 0;
 		if (session_add(&k->sessions, &login, &f) == 0) {
 			struct session *s = &k->sessions.at[k->sessions.n - 1];
 			answer.kind = WIRE_JOINED;
-			terminal_attach(s->node, sizeof(s->node), k->build.init, tty);
+			attach_ttys(k, s, &ttys);
 			/* A module that has given up has closed its end: its pidfd tells the rest. */
 			verdict_send(s->sock, &ask->verdict, k->build.init, &f);
 		}
+		fdio_fds_close(&ttys);
 	}
 	fdio_send(peer, &answer, sizeof(answer), NULL, &f);
 }
@@ -325,19 +344,22 @@ static void look_at_init(struct keeper *k, const struct pollfd *polls)
 }
 
 /* A terminal that two sessions share stays until the second one ends. */
+static bool is_used(const struct keeper *k, const char *node)
+{
+	for (size_t i = 0; i < k->sessions.n; i++)
+		for (size_t j = 0; !k->sessions.at[i].over && j < WIRE_TTYS; j++)
+			if (strcmp(k->sessions.at[i].node[j], node) == 0)
+				return true;
+	return false;
+}
+
 static void session_ended(const struct session *ended, void *arg)
 {
 	struct keeper *k = arg;
-	bool others = false, shared = false;
 
-	for (size_t i = 0; i < k->sessions.n; i++) {
-		const struct session *s = &k->sessions.at[i];
-		others = others || !s->over;
-		shared = shared || (!s->over && strcmp(s->node, ended->node) == 0);
-	}
-	/* With the last session the box goes, and its /dev with it. */
-	if (k->state == LIVING && others && !shared && ended->node[0])
-		terminal_detach(ended->node, k->build.init);
+	for (size_t i = 0; i < WIRE_TTYS; i++)
+		if (k->state == LIVING && ended->node[i][0] && !is_used(k, ended->node[i]))
+			terminal_detach(ended->node[i], k->build.init);
 }
 
 static int sooner(int a, int b)
@@ -408,7 +430,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 {
 	struct fail f = FAIL_BY("keeper");
 	struct wire_verdict verdict;
-	int tty = login->fds.n > WIRE_FDS ? take_fd(&login->fds.fd[WIRE_FD_TTY]) : -1;
+	struct fdio_fds ttys = split_ttys(&login->fds, WIRE_FD_TTY);
 
 	/* Its own session: no terminal's signal, no hang-up reaches it. */
 	setsid();
@@ -428,8 +450,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		.id = k->box.id,
 		.user = k->note.user };
 	log_start(&k->log, take_fd(&k->build.log_socket));
-	terminal_attach(k->sessions.at[0].node, sizeof(k->sessions.at[0].node), k->build.init, tty);
-	own_fd_close(&tty);
+	attach_ttys(k, &k->sessions.at[0], &ttys);
+	fdio_fds_close(&ttys);
 	verdict_of_plan(&verdict, k->plan, k->box.id);
 	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, &f);
 	own_fd_close(&lock);

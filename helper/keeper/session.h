@@ -29,7 +29,7 @@ struct session {
 	pid_t pid;
 	int back[WIRE_FD_CWD + 1]; /* its own namespaces and directory: the way back */
 	char service[32], tty[32], rhost[64]; /* cut, for display */
-	char node[32]; /* its terminal's name in the box's /dev, "" for none */
+	char node[WIRE_TTYS][32]; /* its terminals' names in the box's /dev, "" for none */
 	int64_t since_ms;
 	bool over; /* only while session_serve() forgets it */
 	enum { SESSION_FREE, SESSION_WARNED, SESSION_ASKED, SESSION_KILLED } expiry;

@@ -15,6 +15,8 @@
 #define ANY_MAJOR 5u /* 5:0 is /dev/tty, 5:1 the console, 5:2 ptmx */
 #define CONSOLE_MINOR 1u
 
+#define SEARCHED 64 /* descriptors: an application has its terminals open early */
+
 enum tty_kind tty_kind_of(int fd)
 {
 	struct stat st;
@@ -34,6 +36,28 @@ int tty_find_stdio(void)
 		if (tty_kind_of(fd) != TTY_NONE)
 			return fd;
 	return -1;
+}
+
+static bool is_known(int fd, const int *known, size_t n)
+{
+	struct stat a, b;
+
+	if (fstat(fd, &a) < 0)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (fstat(known[i], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+			return true;
+	return false;
+}
+
+size_t tty_find_all(int *out, size_t room)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < SEARCHED && n < room; fd++)
+		if (tty_kind_of(fd) != TTY_NONE && !is_known(fd, out, n))
+			out[n++] = fd;
+	return n;
 }
 
 static bool is_plain(const char *name)

@@ -21,9 +21,13 @@ enum tty_kind tty_kind_of(int fd);
 /* The first of 0 to 2 that is a terminal, or -1. The descriptor stays where it is. */
 int tty_find_stdio(void);
 
+/* The same among all low descriptors, each terminal once; returns how many of `room`. */
+size_t tty_find_all(int *out, size_t room);
+
 /*
  * A name directly below /dev under which the terminal can be seen elsewhere: a console
- * keeps its own, /dev/pts/5 becomes "pts5". Needs /proc. False when it has none.
+ * keeps its own, /dev/pts/5 becomes "pts5", which ps(1) tries as well. Needs /proc. False when
+ * it has none.
  */
 bool tty_name(int fd, char *out, size_t size);
 

@@ -50,9 +50,11 @@ enum wire_fd {
 	WIRE_FD_CWD = 6,
 	WIRE_FD_PROCESS = 7,
 	WIRE_FDS = 8,
-	WIRE_FD_TTY = 8,    /* where the session has a terminal of the host's; one more then */
-	WIRE_FD_SOCKET = 8, /* in WIRE_JOIN only, and the terminal after it */
+	WIRE_FD_TTY = 8,    /* up to WIRE_TTYS terminals of the host's */
+	WIRE_FD_SOCKET = 8, /* in WIRE_JOIN only, and the terminals after it */
 };
+
+#define WIRE_TTYS 4 /* sudo has its caller's and one that it made */
 
 #define WIRE_CONF_DEFAULT "" /* the compiled-in directory of the policy */
 
