@@ -19,6 +19,8 @@ static const struct admin_verb verbs[] = {
 	{ "list", "[--json]", "the boxes that live", admin_list },
 	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status },
 	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
+	{ "pam", "add|remove SERVICE...", "put the module's two lines into /etc/pam.d, or take them out",
+		admin_pam },
 	{ "off", "", "box nobody from now on (break-glass)", admin_off },
 	{ "on", "", "follow the policy again", admin_on },
 };
