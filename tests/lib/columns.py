@@ -11,7 +11,7 @@ import textwrap
 import hostfiles
 import host
 from probe import probe
-from ssh import ssh
+from ssh import background
 
 WIDTH = 38
 MOST_LINES = 7
@@ -42,7 +42,8 @@ def bold(text):
 def processes(facts):
     lines = [re.sub(r"^(\S+) +", lambda found: f"{found.group(1):<6}", line)
              for line in facts["processes"]]
-    return [line for line in lines if "ps -e" not in line]
+    # What makes the host and the demo is not what a host is full of.
+    return [line for line in lines if "ps -e" not in line and "/usr/bin/python3" not in line]
 
 
 def mounts(facts):
@@ -78,7 +79,7 @@ def privileges(facts):
 
 
 def identity(facts):
-    return textwrap.wrap(facts["id"], WIDTH, break_long_words=True)
+    return textwrap.wrap(facts["id"].replace(",", ", "), WIDTH)
 
 
 ROWS = (
@@ -142,11 +143,12 @@ def look():
     hostfiles.write("/tmp/exam-questions", "of somebody else\n")
     host.write_policy(POLICY)
     with host.Sshd():
-        ssh("alice", "true")
-        without = probe("alice")
-        host.switch_on("sshd")
-        log = host.LogMark()
-        with_box = probe("alice")
+        with background("bob", "echo ready; exec sleep 600") as other:
+            other.read_line()
+            without = probe("alice")
+            host.switch_on("sshd")
+            log = host.LogMark()
+            with_box = probe("alice")
     return without, with_box, log.ours()
 
 

@@ -117,16 +117,35 @@ def answers(port, address="127.0.0.1"):
 
 # ---- the log --------------------------------------------------------------------------------
 
+SYNC = "log-is-written-up-to-here"
+
+
+def log_from(start):
+    with open(LOG, "rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def wait_for_log():
+    """Until what was sent before is in the file: messages arrive in the order of sending."""
+    start = os.path.getsize(LOG)
+    word = f"{SYNC}-{os.urandom(8).hex()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect("/dev/log")
+        sender.send(f"<7>{word}".encode())
+    report.wait_until(lambda: word in log_from(start), "the log is written", 10, 0.002)
+
+
 class LogMark:
     """The lines that the log gets from here on."""
 
     def __init__(self):
+        wait_for_log()
         self.start = os.path.getsize(LOG)
 
     def lines(self):
-        with open(LOG, "rb") as file:
-            file.seek(self.start)
-            return file.read().decode(errors="replace").splitlines()
+        wait_for_log()
+        return [line for line in log_from(self.start).splitlines() if SYNC not in line]
 
     def ours(self):
         return [line for line in self.lines() if "pam_loginbox(" in line]

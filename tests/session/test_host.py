@@ -156,8 +156,8 @@ def the_log_daemon_survives_and_keeps_lines_apart():
             "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
             "s.connect('/dev/log'); s.send(b''); s.send(bytes(range(256)) * 8)\n"
             "s.send(b'<38>after')\n"
-            "import time; time.sleep(0.3); print(open('/var/log/test.log', 'rb').read().count(b'line '))\n"
-            "print(b'38 after' in open('/var/log/test.log', 'rb').read())\n")
+            "import time; time.sleep(0.3); log = open('/var/log/test.log', 'rb').read()\n"
+            "print(log.count(b'line ')); print(b'38 after' in log)\n")
     done = in_host("/usr/bin/python3", "-c", code)
     equal(done.stdout, "500\nTrue\n", f"lines in the log ({done.stderr})")
 

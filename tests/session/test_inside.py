@@ -213,7 +213,7 @@ def the_hosts_state_is_not_seen():
     true(facts["init_cmdline"].rstrip("\0") in ("", "loginbox-init"),
          "the command line of init tells nothing", facts["init_cmdline"])
     equal(facts["init_root"], "EACCES", "root of init")
-    true(facts["cgroup"].rstrip().endswith(":/"), "the cgroup path is that of a namespace of its own",
+    true(facts["cgroup"].rstrip().endswith(":/"), "the cgroup path starts at the box's own root",
          facts["cgroup"])
 
 

@@ -158,7 +158,7 @@ LOOK = "id; echo $HOME $SHELL $USER; pwd; echo $0; ls /proc/self/fd; umask; exit
 
 
 def look_by_su(command, boxed, env=None):
-    done = run(command, env=env)
+    done = run(command, env=env, cwd="/")
     equal(done.returncode, 42, f"status of {command}: {done.stderr}")
     return done.stdout
 

@@ -51,7 +51,8 @@ def last_line(done):
 @test
 def passes_failures_and_skips_are_counted():
     with Tree(ALL, test_a="echo ok one; echo ok two",
-              test_b="echo detail; echo not ok three: because; echo skip four: no such thing") as tree:
+              test_b="echo detail; echo not ok three: because; "
+                     "echo skip four: no such thing") as tree:
         done = tree.run()
     equal(last_line(done), "2 passed, 1 failed, 1 skipped", "last line")
     equal(done.returncode, 1, "status")
