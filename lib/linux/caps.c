@@ -14,6 +14,26 @@ static int read_bound(int cap)
 	return prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 }
 
+/* A bounding set alone leaves what the application's caller had made inheritable. */
+static int narrow_inheritable(uint64_t keep, struct fail *f)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct held[2], seen[2];
+
+	if (syscall(SYS_capget, &head, held) < 0)
+		return fail_sys(f, "read capabilities", "");
+	held[0].inheritable &= (uint32_t)keep;
+	held[1].inheritable &= (uint32_t)(keep >> 32);
+	if (syscall(SYS_capset, &head, held) < 0)
+		return fail_sys(f, "empty inheritable set", "");
+	if (syscall(SYS_capget, &head, seen) < 0)
+		return fail_sys(f, "read capabilities back", "");
+	if (memcmp(seen, held, sizeof(seen)) != 0)
+		return fail_say(f, FAIL_SYSTEM, "empty inheritable set", "",
+			"the kernel holds another");
+	return 0;
+}
+
 int caps_bound(uint64_t keep, struct fail *f)
 {
 	char name[16];
@@ -35,7 +55,7 @@ int caps_bound(uint64_t keep, struct fail *f)
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return fail_sys(f, "empty ambient set", "");
-	return 0;
+	return narrow_inheritable(keep, f);
 }
 
 int caps_no_new_privs(struct fail *f)

@@ -13,7 +13,8 @@
 
 /*
  * Drops every capability but those in `keep` (bit by number) from the bounding set, up to
- * the last one that the kernel knows, and empties the ambient set; then reads all back.
+ * the last one that the kernel knows, and from the inheritable set, and empties the ambient
+ * set; then reads all back.
  */
 int caps_bound(uint64_t keep, struct fail *f);
 

@@ -40,6 +40,28 @@ static void the_bounding_set_keeps_what_was_asked(void)
 	CHECK_NUMBER(in_child(bound_to_two), 0);
 }
 
+static int inheritable_too(void)
+{
+	struct fail f = { 0 };
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct held[2];
+
+	syscall(SYS_capget, &head, held);
+	held[0].inheritable = held[0].permitted;
+	held[1].inheritable = held[1].permitted;
+	if (syscall(SYS_capset, &head, held) < 0 || caps_bound(1ull << CAP_KILL, &f) < 0)
+		return 1;
+	syscall(SYS_capget, &head, held);
+	if (held[0].inheritable != 1u << CAP_KILL || held[1].inheritable)
+		return 2;
+	return !held[0].effective;
+}
+
+static void the_inheritable_set_is_narrowed_as_well(void)
+{
+	CHECK_NUMBER(in_child(inheritable_too), 0);
+}
+
 static int bound_without_the_right(void)
 {
 	struct fail f = { 0 };
@@ -110,6 +132,7 @@ static void no_new_privs_is_set_and_read_back(void)
 int main(void)
 {
 	RUN(the_bounding_set_keeps_what_was_asked);
+	RUN(the_inheritable_set_is_narrowed_as_well);
 	RUN(a_set_that_cannot_be_dropped_is_a_failure);
 	RUN(an_old_kernels_answer_is_not_taken_for_an_empty_set);
 	RUN(no_capability_is_left);
