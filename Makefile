@@ -68,6 +68,8 @@ ENGINE_OBJ := $(call obj,$(LIB_SRC) $(HELPER_SRC))
 UNIT_BIN   := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 # The floor is static, which sanitizers are not.
 BENCH_BIN  := $(if $(SANITIZE),,$(B)/tests/bench/floor $(B)/tests/bench/meter)
+# What attacks, and what is attacked to show that the attack works: plain programs.
+ATTACK_BIN := $(if $(SANITIZE),,$(patsubst %.c,$(B)/%,$(wildcard tests/attack/*.c)))
 PROGRAMS   := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so
 
 all: $(PROGRAMS) ## the module, the helper and the command
@@ -94,6 +96,11 @@ $(B)/tests/%: $(B)/tests/%.o $(ENGINE_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
+$(B)/tests/attack/%: tests/attack/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lpam -lpthread
+
 $(B)/tests/bench/floor: $(B)/tests/bench/floor.o
 	$(call say,LINK)
 	$(Q)$(CC) -static $(CFLAGS) $(LDFLAGS) -o $@ $^
@@ -102,7 +109,7 @@ $(B)/tests/bench/meter: $(B)/tests/bench/meter.o
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lpam
 
-unit: $(UNIT_BIN) $(BENCH_BIN) ## build the unit tests, and what the bench runs
+unit: $(UNIT_BIN) $(BENCH_BIN) $(ATTACK_BIN) ## build the unit tests, and what the bench runs
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
