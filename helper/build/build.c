@@ -34,11 +34,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define GONE_MS 1000 /* how long the end of a killed init is waited for */
 
 /* The host's null device would be a handle on the host's tree: take the box's. */
 static int renew_stdio(struct fail *f)
@@ -159,7 +162,9 @@ void build_abandon(struct build *build)
 	if (build->init >= 0) {
 		siginfo_t info;
 		sys_pidfd_kill(build->init, SIGKILL);
-		waitid(P_PIDFD, (id_t)build->init, &info, WEXITED);
+		/* It may hang in what is the user's: nobody waits for that. */
+		fdio_wait(build->init, POLLIN, fdio_now_ms() + GONE_MS);
+		waitid(P_PIDFD, (id_t)build->init, &info, WEXITED | WNOHANG);
 	}
 	own_fd_close(&build->init);
 	own_fd_close(&build->control);

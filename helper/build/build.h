@@ -35,7 +35,7 @@ int build_start(struct build *out, const struct plan *plan, const char *id, buil
  */
 int build_finish(struct build *build, int64_t deadline_ms, struct fail *f);
 
-/* Kills and reaps init as far as that does not wait, and closes what is open. */
+/* Kills and reaps init, waiting for a moment only, and closes what is open. */
 void build_abandon(struct build *build);
 
 #endif

@@ -3,15 +3,19 @@
 #include "helper/keeper/keeper.h"
 #include "helper/keeper/peer.h"
 #include "helper/keeper/verdict.h"
-#include "helper/state/note.h"
+#include "helper/state/sweep.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define ANSWER_MS 5000 /* a keeper answers at once, or is as good as dead */
+#define ANSWER_MS 5000      /* a keeper answers at once, or is as good as dead */
+#define KEPT_FOR_FIRST 4    /* of max_boxes one part in so many is for users without a box */
+#define TAKE_TRIES 5        /* at a full host */
+#define TAKE_STEP_NS 300000 /* between two of them, longer each time */
 
 struct join {
 	const struct plan *plan;
@@ -19,23 +23,6 @@ struct join {
 	int64_t deadline_ms;
 	bool done;
 };
-
-/* Nobody answers: when the keeper's very process is gone too, the box is. */
-static void sweep(const struct place *place, const struct place_box *box)
-{
-	struct note note;
-	struct fail f = { 0 };
-	char boot[40];
-	OWN_FD dir = place_box_open(place, box);
-
-	if (dir < 0)
-		return;
-	if (note_read(dir, &note, &f) == 0 && note_boot(boot, sizeof(boot)) == 0 &&
-		strcmp(boot, note.boot) == 0 &&
-		(note_process_lives(&note.keeper) || note_process_lives(&note.init)))
-		return;
-	place_box_forget(place, box);
-}
 
 static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 {
@@ -69,7 +56,7 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 
 	if (sock < 0) {
 		if (errno == ECONNREFUSED || errno == ENOENT)
-			sweep(place, box);
+			sweep_box(place, box, 0);
 		return 0;
 	}
 	if (j->plan->share_user && ask(sock, j, box->id, &f) == 0)
@@ -85,8 +72,9 @@ static int count_box(const struct place *place, const struct place_box *box, voi
 	OWN_FD sock = peer_connect(box);
 
 	(void)place;
-	if (sock >= 0 && peer_state(sock, &state, &f) == 0)
-		*n += state.n_sessions;
+	/* One that does not answer in time is there all the same: the ceiling must hold. */
+	if (sock >= 0)
+		*n += peer_state(sock, &state, &f) < 0 ? f.err == ETIMEDOUT : state.n_sessions;
 	return 0;
 }
 
@@ -104,11 +92,43 @@ static int check_sessions(const struct plan *plan, const struct place *place, st
 		"the user has as many sessions as max_sessions allows (%u)", plan->max_sessions);
 }
 
+/*
+ * The box counts from here on: whoever makes one more than there may be sees that, whatever
+ * logins of other users do at the same time. Where several do, each steps back, and tries
+ * again in a while of its own.
+ */
+static int take_box(const struct plan *plan, const struct place *place, struct place_box *box,
+	struct fail *f)
+{
+	const unsigned most = plan->max_boxes, kept = most / KEPT_FOR_FIRST;
+	const uid_t uid = plan->account->uid;
+	unsigned own = 0;
+
+	for (unsigned i = 0; i < TAKE_TRIES; i++) {
+		struct timespec nap = { .tv_nsec = (long)(i * TAKE_STEP_NS) + uid % TAKE_STEP_NS };
+		if (i)
+			nanosleep(&nap, NULL);
+		if (place_box_make(place, uid, box, f) < 0)
+			return -1;
+		own = place_count(place, uid);
+		if (place_count(place, PLACE_ALL) <= (own > 1 ? most - kept : most))
+			return 0;
+		place_box_forget(place, box);
+	}
+	if (own > 1)
+		return fail_say(f, FAIL_REFUSED, "open a box", plan->account->name,
+			"the user has %u, and of max_boxes (%u) only those for users without a box are left",
+			own - 1, most);
+	return fail_say(f, FAIL_REFUSED, "open a box", plan->account->name,
+		"the host has as many boxes as max_boxes allows (%u)", most);
+}
+
 int join_or_start(const struct plan *plan, const struct session_login *login,
 	int64_t deadline_ms, struct fail *f)
 {
 	struct join j = { .plan = plan, .login = login, .deadline_ms = deadline_ms };
 	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
+	struct place_box box;
 
 	if (place_open(&place, f) < 0)
 		return -1;
@@ -120,8 +140,10 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 	place_each(&place, plan->account->uid, try_box, &j);
 	if (j.done)
 		return 0;
-	if (place_count(&place, plan->account->uid) >= plan->max_boxes)
-		return fail_say(f, FAIL_REFUSED, "open a box", plan->account->name,
-			"the host has as many boxes as max_boxes allows");
-	return keeper_start(plan, &place, lock, login, deadline_ms, f);
+	if (take_box(plan, &place, &box, f) < 0)
+		return -1;
+	if (keeper_start(plan, &place, &box, lock, login, deadline_ms, f) == 0)
+		return 0;
+	place_box_forget(&place, &box);
+	return -1;
 }

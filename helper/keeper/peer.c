@@ -4,9 +4,13 @@
 #include "lib/base/own.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define ANSWER_MS 5000
+#define STATE_MAX 65536 /* of any version */
 
 static int connect_to(const struct sockaddr_un *at)
 {
@@ -37,13 +41,24 @@ int peer_connect_inside(void)
 int peer_state(int sock, struct wire_state *out, struct fail *f)
 {
 	const struct wire_head ask = WIRE_HEAD(WIRE_STATUS);
+	const size_t common = offsetof(struct wire_state, n_sessions) + sizeof(out->n_sessions);
+	union {
+		struct wire_state state;
+		char room[STATE_MAX];
+	} answer;
 
 	if (fdio_send(sock, &ask, sizeof(ask), NULL, f) < 0)
 		return -1;
-	ssize_t n = fdio_recv(sock, out, sizeof(*out), NULL, NULL, fdio_now_ms() + ANSWER_MS, f);
-	if (n != sizeof(*out) || !wire_is(&out->head, WIRE_STATE))
+	ssize_t n = fdio_recv(sock, &answer, sizeof(answer), NULL, NULL,
+		fdio_now_ms() + ANSWER_MS, f);
+	if (n < 0)
+		return -1;
+	bool ours = n == sizeof(*out) && wire_is(&answer.state.head, WIRE_STATE);
+	if (!ours && (n < (ssize_t)common || !wire_is_any(&answer.state.head, WIRE_STATE)))
 		return fail_say(f, FAIL_SYSTEM, "ask the box's keeper", "",
 			n == 0 ? "the box has ended" : "it is of another version");
+	*out = (struct wire_state){ 0 };
+	memcpy(out, &answer, ours ? sizeof(*out) : common);
 	END(out->id);
 	END(out->user);
 	END(out->box);

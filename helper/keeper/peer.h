@@ -17,7 +17,11 @@ int peer_connect(const struct place_box *box);
 /* Connects, inside a box, to that box's own keeper; -1 with errno, ENOENT outside. */
 int peer_connect_inside(void);
 
-/* Asks for the box's state; waits for a moment only. Every text in it is ended. */
+/*
+ * Asks for the box's state; waits for a moment only. Every text in it is ended. From a
+ * keeper of another version (out->head.version) only uid, init_pid and n_sessions are known,
+ * and the rest is empty.
+ */
 int peer_state(int sock, struct wire_state *out, struct fail *f);
 
 /* Asks for the box's end and waits until it is gone, at most until the deadline. */

@@ -16,6 +16,17 @@ static void close_all(struct session *s)
 		own_fd_close(&s->back[i]);
 }
 
+struct fdio_fds session_split_ttys(struct fdio_fds *fds, size_t first)
+{
+	struct fdio_fds ttys = { 0 };
+
+	for (size_t i = first; i < fds->n; i++)
+		ttys.fd[ttys.n++] = fds->fd[i];
+	if (fds->n > first)
+		fds->n = first;
+	return ttys;
+}
+
 int session_add(struct sessions *all, struct session_login *login, struct fail *f)
 {
 	struct session s = { .sock = take_fd(&login->sock), .since_ms = fdio_now_ms() };
@@ -37,6 +48,10 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 		return fail_sys(f, "take session", "");
 	}
 	s.pid = peer.pid;
+	if (all->n == SESSIONS_MAX) {
+		close_all(&s);
+		return fail_err(f, EMFILE, "take session", "");
+	}
 	if (all->n == all->room) {
 		size_t room = all->room ? all->room * 2 : 4;
 		struct session *more = realloc(all->at, room * sizeof(*more));

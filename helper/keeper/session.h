@@ -13,6 +13,9 @@
 #include <poll.h>
 #include <stdbool.h>
 
+/* Each has nine descriptors here, and sanitise() leaves room for 4096: more get a new box. */
+#define SESSIONS_MAX 400
+
 /*
  * One login as its opener brings it: the keeper's end of its socket, WIRE_FD_* with or
  * without the terminal, and what is shown of it (borrowed).
@@ -39,6 +42,9 @@ struct sessions {
 	struct session *at;
 	size_t n, room;
 };
+
+/* Takes what stands from `first` on out of `fds`: the terminals of a login, the caller's. */
+struct fdio_fds session_split_ttys(struct fdio_fds *fds, size_t first);
 
 /* Takes the login's descriptors over; on failure they are closed. */
 int session_add(struct sessions *all, struct session_login *login, struct fail *f);

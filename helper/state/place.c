@@ -44,12 +44,13 @@ static int open_made(int at, const char *name, struct fail *f)
 
 int place_open(struct place *out, struct fail *f)
 {
+	static const char *const subs[] = { "lock", "boxes", "all" };
 	OWN_FD dir = open_made(AT_FDCWD, LOGINBOX_RUN, f);
 
 	if (dir < 0)
 		return -1;
-	for (size_t i = 0; i < 2; i++) {
-		OWN_FD sub = open_made(dir, i ? "boxes" : "lock", f);
+	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
+		OWN_FD sub = open_made(dir, subs[i], f);
 		if (sub < 0)
 			return -1;
 	}
@@ -83,9 +84,39 @@ int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct
 	return take_fd(&fd);
 }
 
+static void count_path(char *out, size_t size, const struct place_box *box)
+{
+	snprintf(out, size, "all/%s", box->id);
+}
+
 static void box_path(char *out, size_t size, const struct place_box *box)
 {
 	snprintf(out, size, "boxes/%u/%s", box->uid, box->id);
+}
+
+static int make_dir(const struct place *place, const char *path)
+{
+	return mkdirat(place->dir, path, 0700) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+/*
+ * The directory first, the count after it, and away in the other order: a count without a
+ * directory is nobody's. -1 with errno, EEXIST when there is such a box.
+ */
+static int make_box(const struct place *place, const struct place_box *box)
+{
+	char path[64], count[32];
+
+	box_path(path, sizeof(path), box);
+	count_path(count, sizeof(count), box);
+	if (mkdirat(place->dir, path, 0700) < 0)
+		return -1;
+	if (mkdirat(place->dir, count, 0700) == 0)
+		return 0;
+	int why = errno;
+	unlinkat(place->dir, path, AT_REMOVEDIR);
+	errno = why;
+	return -1;
 }
 
 int place_box_make(const struct place *place, uid_t uid, struct place_box *out, struct fail *f)
@@ -94,21 +125,34 @@ int place_box_make(const struct place *place, uid_t uid, struct place_box *out, 
 	uint32_t chance;
 
 	out->uid = uid;
+	snprintf(path, sizeof(path), "boxes/%u", uid);
 	for (int i = 0; i < MAKE_TRIES; i++) {
 		if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
 			return fail_sys(f, "draw an id", "");
 		snprintf(out->id, sizeof(out->id), "%08x", chance);
 		/* Both each time: a box that ends removes its user's empty directory. */
-		snprintf(path, sizeof(path), "boxes/%u", uid);
-		if (mkdirat(place->dir, path, 0700) < 0 && errno != EEXIST)
+		if (make_dir(place, path) < 0)
 			return fail_sys(f, "make state directory", path);
-		box_path(path, sizeof(path), out);
-		if (mkdirat(place->dir, path, 0700) == 0)
+		if (make_box(place, out) == 0)
 			return 0;
 		if (errno != EEXIST && errno != ENOENT)
 			break;
 	}
-	return fail_sys(f, "make state directory", path);
+	int why = errno;
+	unlinkat(place->dir, path, AT_REMOVEDIR);
+	return fail_err(f, why, "make state directory", path);
+}
+
+int place_box_restore(const struct place *place, const struct place_box *box, struct fail *f)
+{
+	char user[32], path[64], count[32];
+
+	snprintf(user, sizeof(user), "boxes/%u", box->uid);
+	box_path(path, sizeof(path), box);
+	count_path(count, sizeof(count), box);
+	if (make_dir(place, user) < 0 || make_dir(place, path) < 0 || make_dir(place, count) < 0)
+		return fail_sys(f, "make state directory", path);
+	return 0;
 }
 
 int place_box_open(const struct place *place, const struct place_box *box)
@@ -130,6 +174,8 @@ void place_box_forget(const struct place *place, const struct place_box *box)
 	static const char *const files[] = { "sock", "note", "note.new" };
 	char path[64];
 
+	count_path(path, sizeof(path), box);
+	unlinkat(place->dir, path, AT_REMOVEDIR);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "boxes/%u/%s/%s", box->uid, box->id, files[i]);
 		unlinkat(place->dir, path, 0);
@@ -177,7 +223,7 @@ int place_each(const struct place *place, uid_t uid,
 	int answer = 0;
 	struct dirent *entry;
 
-	if (uid != (uid_t)-1)
+	if (uid != PLACE_ALL)
 		return each_of_user(place, uid, each, arg);
 
 	int fd = openat(place->dir, "boxes", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -205,9 +251,42 @@ static unsigned dirs_in(const struct place *place, const char *path)
 unsigned place_count(const struct place *place, uid_t uid)
 {
 	char path[32];
+
+	if (uid == PLACE_ALL)
+		return dirs_in(place, "all");
 	snprintf(path, sizeof(path), "boxes/%u", uid);
-	unsigned own = dirs_in(place, path);
-	return dirs_in(place, "boxes") + (own > 1 ? own - 1 : 0);
+	return dirs_in(place, path);
+}
+
+static int is_box(const struct place *place, const struct place_box *box, void *arg)
+{
+	(void)place;
+	return strcmp(box->id, arg) == 0;
+}
+
+unsigned place_sweep_counts(const struct place *place, bool dry)
+{
+	char path[32];
+	unsigned n = 0;
+	struct dirent *entry;
+	struct place_box box = { .uid = 0 };
+	int fd = openat(place->dir, "all", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		own_fd_close(&fd);
+		return 0;
+	}
+	while ((entry = readdir(dir))) {
+		if (!is_id(entry->d_name) || place_each(place, PLACE_ALL, is_box, entry->d_name))
+			continue;
+		memcpy(box.id, entry->d_name, sizeof(box.id));
+		count_path(path, sizeof(path), &box);
+		if (dry || unlinkat(place->dir, path, AT_REMOVEDIR) == 0)
+			n++;
+	}
+	closedir(dir);
+	return n;
 }
 
 void place_address(const struct place_box *box, struct sockaddr_un *out)

@@ -5,6 +5,8 @@
  *	    off                   root's break-glass file
  *	    lock/UID              one lock a user, held while a box is opened or ended
  *	    boxes/UID/ID/         one box: `note`, and `sock`, the keeper's rendezvous
+ *	    all/ID/               empty: one for each box, whose number is what max_boxes counts
+ *	    swept                 touched when the boxes of all users were last looked through
  *
  * An ID is eight hexadecimal digits of chance. Nothing in a path comes from a user's name.
  * Everything is found through one descriptor of the directory, whose owner, mode and type
@@ -24,6 +26,7 @@
 #include <sys/un.h>
 
 #define PLACE_ID 8
+#define PLACE_ALL ((uid_t)-1)
 
 struct place {
 	int dir; /* LOGINBOX_RUN, or -1 */
@@ -50,6 +53,9 @@ int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct
 /* Makes the directory of a new box with an ID of its own. The caller holds the lock. */
 int place_box_make(const struct place *place, uid_t uid, struct place_box *out, struct fail *f);
 
+/* Makes again what is missing of a living box's directory. The caller holds the lock. */
+int place_box_restore(const struct place *place, const struct place_box *box, struct fail *f);
+
 /* Opens the box's directory (O_PATH); -1 with errno. */
 int place_box_open(const struct place *place, const struct place_box *box);
 
@@ -59,13 +65,22 @@ void place_box_hide(const struct place *place, const struct place_box *box);
 /* Removes all that the state directory has of the box. */
 void place_box_forget(const struct place *place, const struct place_box *box);
 
-/* Calls `each` for every box of the user (or of all users, with uid -1) until it is not 0;
+/* Calls `each` for every box of the user (or of all users, with PLACE_ALL) until it is not 0;
  * answers what it answered last. */
 int place_each(const struct place *place, uid_t uid,
 	int (*each)(const struct place *place, const struct place_box *box, void *arg), void *arg);
 
-/* The number of users with boxes, plus the further boxes of `uid`: what max_boxes counts. */
+/*
+ * How many boxes there are: of the user, or of all with uid PLACE_ALL. A box counts from
+ * place_box_make() to place_box_forget(), in each state; both are exact, and cheap.
+ */
 unsigned place_count(const struct place *place, uid_t uid);
+
+/*
+ * What counts as a box in `all` and has no directory below `boxes`, as after a cleaner's
+ * visit: removed, unless `dry`. Returns the number.
+ */
+unsigned place_sweep_counts(const struct place *place, bool dry);
 
 /* The address of the box's rendezvous, in the host's view. */
 void place_address(const struct place_box *box, struct sockaddr_un *out);

@@ -5,6 +5,9 @@
  * built from this file, and the version stands in every head: a module of another version
  * is refused by the helper and the other way round.
  *
+ * For boxes that outlive an upgrade some of it never changes, in any version: the head, the
+ * numbers of STATUS, STATE and KILL, and uid, init_pid and n_sessions of struct wire_state.
+ *
  * The session's socket: the module makes a pair, the helper gets one end as descriptor 3
  * and hands it to the keeper, which answers WIRE_VERDICT and later serves WIRE_CLOSE.
  *
@@ -18,7 +21,9 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x6c6f6762u /* "logb" */
+#ifndef WIRE_VERSION /* tests build a second product with another one */
 #define WIRE_VERSION 1u
+#endif
 
 enum wire_kind {
 	WIRE_OPEN = 1, /* module -> helper: struct wire_open, descriptors WIRE_FD_* */
@@ -42,6 +47,12 @@ struct wire_head {
 static inline int wire_is(const struct wire_head *h, uint32_t kind)
 {
 	return h->magic == WIRE_MAGIC && h->version == WIRE_VERSION && h->kind == kind;
+}
+
+/* The same for the few messages that every version understands. */
+static inline int wire_is_any(const struct wire_head *h, uint32_t kind)
+{
+	return h->magic == WIRE_MAGIC && h->kind == kind;
 }
 
 /* Descriptors that go with a session: the way back (ns.h's six, the directory), the process. */
@@ -107,6 +118,7 @@ struct wire_session {
 struct wire_state {
 	struct wire_head head;
 	uint32_t uid, init_pid, n_sessions; /* all of them; `sessions` has the first */
+	/* from here on of this version */
 	uint64_t age_s;
 	char id[16], user[64], box[33], rule[340], hash[33];
 	char more[1024];

@@ -8,9 +8,9 @@ import time
 
 import report
 
-# These stay by design: the state directory itself, and one lock file a user.
+# These stay by design: the state directory with its folders, and one lock file a user.
 STATE = "/run/loginbox"
-STAYING_STATE = ("lock/", "lock")
+STAYING_STATE = ("boxes", "all", "lock", "swept")
 
 
 def processes():
@@ -43,7 +43,7 @@ def state_files():
     for folder, folders, names in os.walk(STATE):
         for name in folders + names:
             path = os.path.relpath(os.path.join(folder, name), STATE)
-            if not path.startswith(STAYING_STATE) and path != "boxes":
+            if not path.startswith("lock/") and path not in STAYING_STATE:
                 found.add(path)
     return found
 

@@ -1,0 +1,118 @@
+#include "helper/keeper/ask.h"
+
+#include "helper/keeper/verdict.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define PEER_MS 500 /* how long a helper that has connected may take to speak */
+
+static void tell_state(struct keeper *k, int peer)
+{
+	struct wire_state state = { .head = WIRE_HEAD(WIRE_STATE),
+		.uid = k->box.uid,
+		.init_pid = (uint32_t)k->build.init_pid,
+		.n_sessions = (uint32_t)k->sessions.n,
+		.age_s = (uint64_t)time(NULL) - k->note.made };
+	struct fail f = { 0 };
+
+	text_copy(state.id, sizeof(state.id), k->box.id);
+	snprintf(state.user, sizeof(state.user), "%.63s", k->note.user);
+	text_copy(state.box, sizeof(state.box), k->note.box);
+	text_copy(state.rule, sizeof(state.rule), k->note.rule);
+	text_copy(state.hash, sizeof(state.hash), k->note.hash);
+	session_tell(&k->sessions, &state);
+	fdio_send(peer, &state, sizeof(state), NULL, &f);
+}
+
+static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_fds *fds)
+{
+	struct wire_head answer = WIRE_HEAD(WIRE_REFUSED);
+	struct session_login login = { .service = ask->service,
+		.tty = ask->tty,
+		.rhost = ask->rhost,
+		.sock = -1 };
+	struct fail f = { 0 };
+
+	ask->hash[sizeof(ask->hash) - 1] = '\0';
+	ask->service[sizeof(ask->service) - 1] = '\0';
+	ask->tty[sizeof(ask->tty) - 1] = '\0';
+	ask->rhost[sizeof(ask->rhost) - 1] = '\0';
+	if (k->state == KEEPER_LIVING && fds->n > WIRE_FDS && strcmp(ask->hash, k->plan->hash) == 0) {
+		login.sock = take_fd(&fds->fd[WIRE_FD_SOCKET]);
+		struct fdio_fds ttys = session_split_ttys(fds, WIRE_FDS + 1);
+		login.fds = *fds;
+		fds->n = 0;
+		if (session_add(&k->sessions, &login, &f) == 0) {
+			struct session *s = &k->sessions.at[k->sessions.n - 1];
+			answer.kind = WIRE_JOINED;
+			life_attach_ttys(k, s, &ttys);
+			/* A module that has given up has closed its end: its pidfd tells the rest. */
+			verdict_send(s->sock, &ask->verdict, k->build.init, &f);
+		}
+		fdio_fds_close(&ttys);
+	}
+	fdio_send(peer, &answer, sizeof(answer), NULL, &f);
+}
+
+void ask_accept(struct keeper *k)
+{
+	union {
+		struct wire_head head;
+		struct wire_join join;
+	} ask;
+	const struct wire_head refused = WIRE_HEAD(WIRE_REFUSED);
+	struct fdio_fds fds = { 0 };
+	struct ucred who;
+	socklen_t size = sizeof(who);
+	struct fail f = { 0 };
+	OWN_FD peer = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (peer < 0 || getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != 0)
+		return;
+	ssize_t n = fdio_recv(peer, &ask, sizeof(ask), &fds, NULL, fdio_now_ms() + PEER_MS, &f);
+	if (n == sizeof(ask.join) && wire_is(&ask.head, WIRE_JOIN)) {
+		join(k, peer, &ask.join, &fds);
+	} else if (n == sizeof(ask.head) && wire_is_any(&ask.head, WIRE_KILL)) {
+		life_end(k);
+		/* Closed by the end of this process: that is when the box is gone. */
+		if (k->n_asking < KEEPER_ASKING_MAX)
+			k->asking[k->n_asking++] = take_fd(&peer);
+	} else if (n == sizeof(ask.head) && wire_is_any(&ask.head, WIRE_STATUS)) {
+		tell_state(k, peer);
+	} else if (n >= (ssize_t)sizeof(ask.head) && wire_is_any(&ask.head, WIRE_JOIN)) {
+		fdio_send(peer, &refused, sizeof(refused), NULL, &f);
+	}
+	fdio_fds_close(&fds);
+}
+
+void ask_accept_guest(struct keeper *k)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+	OWN_FD peer = accept4(k->build.ctl, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (peer < 0 || getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 ||
+		(who.uid != 0 && who.uid != k->box.uid))
+		return;
+	own_fd_close(&k->guest);
+	k->guest = take_fd(&peer);
+	k->guest_ms = fdio_now_ms();
+}
+
+void ask_hear_guest(struct keeper *k)
+{
+	struct wire_head ask;
+	struct fail f = { 0 };
+	OWN_FD peer = take_fd(&k->guest);
+	ssize_t n = fdio_recv(peer, &ask, sizeof(ask), NULL, NULL, fdio_now_ms() + 1, &f);
+
+	if (n == sizeof(ask) && wire_is_any(&ask, WIRE_STATUS))
+		tell_state(k, peer);
+	else if (n == sizeof(ask) && wire_is_any(&ask, WIRE_KILL))
+		life_end(k);
+}
+

@@ -1,0 +1,269 @@
+#include "helper/keeper/life.h"
+
+#include "helper/build/sync.h"
+#include "helper/keeper/ask.h"
+#include "helper/keeper/terminal.h"
+#include "lib/base/own.h"
+#include "lib/linux/sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define BACKLOG 64
+#define BUSY_MS 10    /* how soon a lock that another holds is tried again */
+#define LOOK_MS 30000 /* how often a quiet keeper looks whether it can still be found */
+#define NAP_MS 1000   /* between two looks of a busy one */
+
+/* What is watched besides sessions. */
+enum watched { W_LISTENER, W_INIT, W_CONTROL, W_LOG, W_CTL, W_GUEST, FIXED_POLLS };
+
+int life_open_rendezvous(struct keeper *k, struct fail *f)
+{
+	struct sockaddr_un at;
+	struct stat st;
+
+	place_address(&k->box, &at);
+	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (sock < 0 || bind(sock, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+		listen(sock, BACKLOG) < 0 || lstat(at.sun_path, &st) < 0)
+		return fail_sys(f, "open rendezvous", at.sun_path);
+	own_fd_close(&k->listener);
+	k->listener = take_fd(&sock);
+	k->rendezvous = st.st_ino;
+	return 0;
+}
+
+/* All of it again, as if the box were new; what is still there stays. */
+static int settle_again(struct keeper *k, struct fail *f)
+{
+	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
+
+	if (place_open(&place, f) < 0)
+		return -1;
+	OWN_FD lock = place_lock(&place, k->box.uid, 0, f);
+	if (lock < 0)
+		return -1;
+	place_box_hide(&place, &k->box);
+	if (place_box_restore(&place, &k->box, f) < 0)
+		return -1;
+	OWN_FD dir = place_box_open(&place, &k->box);
+	if (dir < 0)
+		return fail_sys(f, "open state directory", k->box.id);
+	if (note_write(dir, &k->note, f) < 0 || life_open_rendezvous(k, f) < 0)
+		return -1;
+	/* The old descriptor may be of a directory that has no name any more. */
+	struct place old = k->place;
+	k->place = place;
+	place = old;
+	return 0;
+}
+
+/* A cleaner may have taken the state directory away: what lives must be found again. */
+static void look_for_place(struct keeper *k)
+{
+	struct sockaddr_un at;
+	struct fail f = { 0 };
+	struct stat st;
+	int64_t now_ms = fdio_now_ms();
+
+	if (k->state != KEEPER_LIVING || now_ms - k->looked_ms < NAP_MS)
+		return;
+	k->looked_ms = now_ms;
+	place_address(&k->box, &at);
+	if (lstat(at.sun_path, &st) < 0 ? errno == ENOENT : st.st_ino != k->rendezvous)
+		settle_again(k, &f); /* or at the next look */
+}
+
+void life_end(struct keeper *k)
+{
+	if (k->state == KEEPER_ENDING)
+		return;
+	k->state = KEEPER_ENDING;
+	place_box_hide(&k->place, &k->box);
+	sys_pidfd_kill(k->build.init, SIGKILL);
+}
+
+static void ask_init(struct keeper *k)
+{
+	const struct sync word = { .kind = SYNC_ASK };
+	struct fail f = { 0 };
+
+	if (!k->asked && fdio_send(k->build.control, &word, sizeof(word), NULL, &f) == 0)
+		k->asked = true;
+}
+
+/*
+ * How long what the last session left may still live: milliseconds, -1 as long as it runs
+ * or sessions are in the box, 0 when the box is to end.
+ */
+static int64_t leftover_for(struct keeper *k)
+{
+	const struct plan *plan = k->plan;
+	int64_t now_ms = fdio_now_ms();
+
+	if (k->sessions.n) {
+		k->idle_ms = 0;
+		k->asked = k->empty = false;
+		return -1;
+	}
+	if (!k->idle_ms)
+		k->idle_ms = now_ms;
+	if (plan->leftover_keep && !k->empty)
+		ask_init(k);
+	if (plan->leftover_keep ? k->empty : !plan->leftover_ms)
+		return 0;
+	if (!plan->leftover_ms)
+		return -1;
+	int64_t end_ms = k->idle_ms + (int64_t)plan->leftover_ms;
+	return end_ms > now_ms ? end_ms - now_ms : 0;
+}
+
+/*
+ * A login that has the lock may be about to join: it is let in, or the lock comes free.
+ * Returns in how many milliseconds to ask again, -1: not at all.
+ */
+static int end_if_empty(struct keeper *k)
+{
+	struct fail f = { 0 };
+
+	if (k->state != KEEPER_LIVING)
+		return -1;
+	int64_t left = leftover_for(k);
+	if (left)
+		return left > INT_MAX ? INT_MAX : (int)left;
+	OWN_FD lock = place_lock(&k->place, k->box.uid, 0, &f);
+	/* A lock that cannot be had at all was taken away with all else: nobody joins by it. */
+	if (lock < 0 && f.err == EWOULDBLOCK)
+		return BUSY_MS;
+	life_end(k);
+	return -1;
+}
+
+static int make_room(struct keeper *k)
+{
+	size_t need = FIXED_POLLS + 2 * k->sessions.n;
+
+	if (need <= k->polls_room)
+		return 0;
+	struct pollfd *more = realloc(k->polls, need * sizeof(*more));
+	if (!more)
+		return -1;
+	k->polls = more;
+	k->polls_room = need;
+	return 0;
+}
+
+static void hear_init(struct keeper *k)
+{
+	struct sync word;
+	struct fail f = { 0 };
+	ssize_t n = fdio_recv(k->build.control, &word, sizeof(word), NULL, NULL, fdio_now_ms() + 1,
+		&f);
+
+	if (n == sizeof(word) && word.kind == SYNC_EMPTY) {
+		k->empty = k->asked;
+		k->asked = false;
+		return;
+	}
+	life_end(k);
+	own_fd_close(&k->build.control);
+}
+
+static void look_at_init(struct keeper *k, const struct pollfd *polls)
+{
+	siginfo_t info = { 0 };
+
+	/* While the kernel waits for children of the application, only the socket tells. */
+	if (polls[W_CONTROL].revents)
+		hear_init(k);
+	if (polls[W_INIT].revents && waitid(P_PIDFD, (id_t)k->build.init, &info, WEXITED | WNOHANG) == 0 &&
+		info.si_pid) {
+		life_end(k);
+		k->reaped = true;
+	}
+}
+
+void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys)
+{
+	for (size_t i = 0; i < ttys->n && i < WIRE_TTYS; i++)
+		terminal_attach(s->node[i], sizeof(s->node[i]), k->build.init, ttys->fd[i]);
+	fdio_fds_close(ttys);
+}
+
+/* A terminal that two sessions share stays until the second one ends. */
+static bool is_used(const struct keeper *k, const char *node)
+{
+	for (size_t i = 0; i < k->sessions.n; i++)
+		for (size_t j = 0; !k->sessions.at[i].over && j < WIRE_TTYS; j++)
+			if (strcmp(k->sessions.at[i].node[j], node) == 0)
+				return true;
+	return false;
+}
+
+static void session_ended(const struct session *ended, void *arg)
+{
+	struct keeper *k = arg;
+
+	for (size_t i = 0; i < WIRE_TTYS; i++)
+		if (k->state == KEEPER_LIVING && ended->node[i][0] && !is_used(k, ended->node[i]))
+			terminal_detach(ended->node[i], k->build.init);
+}
+
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static void watch(struct keeper *k)
+{
+	const int fds[FIXED_POLLS] = { [W_LISTENER] = k->listener,
+		[W_INIT] = k->reaped ? -1 : k->build.init,
+		[W_CONTROL] = k->build.control,
+		[W_LOG] = k->log.inside,
+		/* Not before the last asker's time is over. */
+		[W_CTL] = fdio_now_ms() - k->guest_ms < ASK_GUEST_MS ? -1 : k->build.ctl,
+		[W_GUEST] = k->guest };
+
+	for (size_t i = 0; i < FIXED_POLLS; i++)
+		k->polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	session_watch(&k->sessions, k->polls + FIXED_POLLS);
+}
+
+static void serve(struct keeper *k)
+{
+	if (k->polls[W_LOG].revents)
+		log_pump(&k->log);
+	look_at_init(k, k->polls);
+	/* Sessions before the listener: a join would move what `polls` speaks of. */
+	session_serve(&k->sessions, k->polls + FIXED_POLLS, session_ended, k);
+	if (k->polls[W_GUEST].revents)
+		ask_hear_guest(k);
+	if (k->polls[W_CTL].revents)
+		ask_accept_guest(k);
+	if (k->polls[W_LISTENER].revents)
+		ask_accept(k);
+}
+
+bool life_once(struct keeper *k, int most_ms)
+{
+	look_for_place(k);
+	int wait_ms = sooner(end_if_empty(k), expire_sessions(&k->expire, &k->sessions));
+
+	if (make_room(k) < 0) {
+		life_end(k); /* it could not be watched: better none */
+		return false;
+	}
+	watch(k);
+	if (k->polls[W_CTL].fd < 0)
+		wait_ms = sooner(wait_ms, ASK_GUEST_MS);
+	wait_ms = sooner(sooner(wait_ms, k->state == KEEPER_LIVING ? LOOK_MS : -1), most_ms);
+	if (poll(k->polls, FIXED_POLLS + 2 * k->sessions.n, wait_ms) > 0)
+		serve(k);
+	return !k->reaped || k->sessions.n;
+}

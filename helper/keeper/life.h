@@ -1,0 +1,67 @@
+/*
+ * life.h - what a keeper knows of its box while it lives, and what it does at each event.
+ * The table of states and events stands in keeper.h.
+ *
+ * Everything here runs in the keeper's one thread, blocks nowhere but in poll(2), and takes
+ * the user's lock only without waiting: no tenant and no other login can hold it up.
+ *
+ * Uses: helper/build, helper/state, helper/policy/plan, lib.
+ */
+#ifndef HELPER_KEEPER_LIFE_H
+#define HELPER_KEEPER_LIFE_H
+
+#include "helper/build/build.h"
+#include "helper/keeper/expire.h"
+#include "helper/keeper/log.h"
+#include "helper/keeper/session.h"
+#include "helper/policy/plan.h"
+#include "helper/state/note.h"
+#include "helper/state/place.h"
+
+#include <poll.h>
+
+#define KEEPER_ASKING_MAX 64 /* who waits for the end of the box */
+
+enum keeper_state { KEEPER_LIVING, KEEPER_ENDING };
+
+struct keeper {
+	const struct plan *plan;
+	struct place place;
+	struct place_box box;
+	struct note note;
+	struct build build;
+	struct log log;
+	struct sessions sessions;
+	struct expire expire;
+	int listener;
+	ino_t rendezvous;  /* the listener's name, so that its loss is seen */
+	int64_t looked_ms; /* when it was looked for */
+	int guest;         /* one asker from inside at a time, -1: none */
+	int64_t guest_ms;  /* when the last one came */
+	int64_t idle_ms;   /* since when there is no session; 0: there is one */
+	bool asked, empty; /* init was asked whether the box is empty; it is */
+	enum keeper_state state;
+	bool reaped; /* init has ended */
+	int asking[KEEPER_ASKING_MAX]; /* never answered: closed by the end */
+	size_t n_asking;
+	struct pollfd *polls;
+	size_t polls_room;
+};
+
+/* Opens the rendezvous of the box where the next login looks for it. */
+int life_open_rendezvous(struct keeper *k, struct fail *f);
+
+/* The session's terminals of the host get names in the box's /dev; closes `ttys`. */
+void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys);
+
+/*
+ * One round: does what is due, waits for one event (at most `most_ms`; -1: as long as nothing
+ * is due), acts on it. Returns whether the keeper has more to do: init is not reaped, or
+ * a session's process has not left yet.
+ */
+bool life_once(struct keeper *k, int most_ms);
+
+/* The box is never joined again, and whoever is inside is killed by the kernel with init. */
+void life_end(struct keeper *k);
+
+#endif
