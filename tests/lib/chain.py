@@ -37,7 +37,9 @@ def stat_of(pid):
 
 
 def parent_of(pid):
-    return int(stat_of(pid)[1])
+    """None when the process is gone: those inside come and go while one looks."""
+    fields = stat_of(pid)
+    return int(fields[1]) if fields else None
 
 
 def is_alive(pid):
@@ -83,7 +85,7 @@ class Chain:
         # sshd's user child is the one inside whose parent is the monitor, outside.
         members = inside(self.space)
         outsiders = [pid for pid in members
-                     if pid != self.init and parent_of(pid) not in members]
+                     if pid != self.init and parent_of(pid) not in (None, *members)]
         self.user_child = min(outsiders) if outsiders else None
         self.monitor = parent_of(self.user_child) if outsiders else None
 
