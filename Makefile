@@ -168,11 +168,14 @@ coverage: setup ## lines that the tests run, by file
 lint: setup ## formatting, static analysis, manual pages, shell scripts
 	@tests/lint
 
+deb: setup ## Debian packages, in $(B)/packages
+	@etc/packaging/build $(B)/packages
+
 clean: ## remove what was built
 	rm -rf $(B)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all unit install uninstall clean help setup check soak demo bench sanitize coverage lint
+.PHONY: all unit install uninstall clean help setup check soak demo bench sanitize coverage lint deb
 .DEFAULT_GOAL := all
