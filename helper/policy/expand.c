@@ -56,13 +56,13 @@ static const char *token(char letter, const struct account *account, char *out, 
 	}
 }
 
-int expand_setting(const struct setting *s, const struct account *account, char *out, size_t size,
-	struct fail *f)
+int expand_text(const struct setting *s, const char *text, const struct account *account, char *out,
+	size_t size, struct fail *f)
 {
 	struct text t = text_in(out, size);
-	char value[1024];
+	char value[80];
 
-	for (const char *p = s->text; *p; p++) {
+	for (const char *p = text; *p; p++) {
 		if (*p != '%') {
 			text_add(&t, "%c", *p);
 			continue;
@@ -75,12 +75,24 @@ int expand_setting(const struct setting *s, const struct account *account, char 
 	return t.cut ? refuse(s, f, "too long a text", "") : 0;
 }
 
+int expand_setting(const struct setting *s, const struct account *account, char *out, size_t size,
+	struct fail *f)
+{
+	return expand_text(s, s->text, account, out, size, f);
+}
+
+int expand_path_text(const struct setting *s, const char *text, const struct account *account,
+	char *out, size_t size, struct fail *f)
+{
+	if (expand_text(s, text, account, out, size, f) < 0)
+		return -1;
+	return value_is_path(out) ? 0 : refuse(s, f, "no plain absolute path: ", out);
+}
+
 int expand_path(const struct setting *s, const struct account *account, char *out, size_t size,
 	struct fail *f)
 {
-	if (expand_setting(s, account, out, size, f) < 0)
-		return -1;
-	return value_is_path(out) ? 0 : refuse(s, f, "no plain absolute path: ", out);
+	return expand_path_text(s, s->text, account, out, size, f);
 }
 
 int expand_host(const struct setting *s, const struct account *account, char *out, size_t size,

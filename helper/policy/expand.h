@@ -23,6 +23,12 @@ void expand_home(const struct account *account, char *out, size_t size);
 int expand_setting(const struct setting *s, const struct account *account, char *out, size_t size,
 	struct fail *f);
 
+/* The same for a part of the setting's text. */
+int expand_text(const struct setting *s, const char *text, const struct account *account, char *out,
+	size_t size, struct fail *f);
+int expand_path_text(const struct setting *s, const char *text, const struct account *account,
+	char *out, size_t size, struct fail *f);
+
 /* The same, and the result must be a plain absolute path. */
 int expand_path(const struct setting *s, const struct account *account, char *out, size_t size,
 	struct fail *f);

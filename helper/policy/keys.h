@@ -31,6 +31,11 @@ enum key_kind {
 	KIND_NAME,      /* a name of a section, or one of `built` */
 	KIND_PATH,      /* absolute, plain; or one of `built` */
 	KIND_PATHS,     /* a list of paths, or none */
+	KIND_TREE,      /* absolute, plain, with tokens; or one of `built` */
+	KIND_TREES,     /* a list of them, or none */
+	KIND_BIND,      /* source:target[:options] */
+	KIND_TMPFS,     /* target[:options] */
+	KIND_MOUNT_OPTIONS, /* ro, noexec, nosuid, nodev: MOUNT_ATTR_*; or none */
 	KIND_TEMPLATE,  /* text with %u %U %g %G %h %H %%; or one of `built` */
 	KIND_PATTERNS,  /* a list of names with * and ?, !x excludes; or none in [global] */
 	KIND_RANGES,    /* a list of numbers and ranges, !x excludes */
@@ -95,23 +100,23 @@ struct key {
 		"shown by explain") \
 	KEY(SHARE, IN_BOX, "share", KIND_WORD, "user, session", "", "user", NULL, \
 		"one box for all logins of a user, or one for each session") \
-	KEY(ROOT, IN_BOX, "root", KIND_WORD, "/", "empty, /*", "/", NULL, "the tree") \
-	KEY(READ_ONLY, IN_BOX, "read_only", KIND_PATHS, "none", "", "/usr, /boot, /opt, /etc", \
+	KEY(ROOT, IN_BOX, "root", KIND_PATH, "empty", "", "/", NULL, "the tree") \
+	KEY(READ_ONLY, IN_BOX, "read_only", KIND_TREES, "none", "", "/usr, /boot, /opt, /etc", \
 		NULL, "read-only, with everything below") \
-	KEY(WRITABLE, IN_BOX, "writable", KIND_LATER, "", "", "none", NULL, \
+	KEY(WRITABLE, IN_BOX, "writable", KIND_TREES, "none", "", "none", NULL, \
 		"writable again below a read-only path") \
-	KEY(HIDE, IN_BOX, "hide", KIND_LATER, "", "", "none", NULL, "empty or unreadable") \
+	KEY(HIDE, IN_BOX, "hide", KIND_TREES, "none", "", "none", NULL, "empty or unreadable") \
 	KEY(HOMES, IN_BOX, "homes", KIND_WORD, "own, all, none", "", "own", NULL, \
 		"which homes are visible") \
 	KEY(HOMES_IN, IN_BOX, "homes_in", KIND_PATHS, "none", "", "/home", NULL, \
 		"where homes are") \
-	KEY(HOME, IN_BOX, "home", KIND_WORD, "%h", "tmpfs, /*, %*", "%h", NULL, \
+	KEY(HOME, IN_BOX, "home", KIND_TREE, "tmpfs", "", "%h", NULL, \
 		"the directory seen at $HOME") \
-	KEY(HOME_OPTIONS, IN_BOX, "home_options", KIND_LATER, "", "", "none", NULL, \
+	KEY(HOME_OPTIONS, IN_BOX, "home_options", KIND_MOUNT_OPTIONS, "none", "", "none", NULL, \
 		"mount options of the home") \
-	KEY(BIND, IN_BOX, "bind.LABEL", KIND_LATER, "", "", NULL, NULL, \
+	KEY(BIND, IN_BOX, "bind.LABEL", KIND_BIND, "none", "", NULL, NULL, \
 		"a path of the host seen in the box") \
-	KEY(TMPFS, IN_BOX, "tmpfs.LABEL", KIND_LATER, "", "", NULL, NULL, "a fresh tmpfs") \
+	KEY(TMPFS, IN_BOX, "tmpfs.LABEL", KIND_TMPFS, "none", "", NULL, NULL, "a fresh tmpfs") \
 	KEY(TMP, IN_BOX, "tmp", KIND_WORD, "private, host", "", "private", NULL, \
 		"/tmp and /var/tmp") \
 	KEY(TMP_SIZE, IN_BOX, "tmp_size", KIND_SIZE, "", "", "10%", NULL, \

@@ -50,17 +50,29 @@ enum step_op {
 	STEP_NODE,   /* character device `target`, `mode`, number `dev`, in a fresh tmpfs */
 	STEP_HIDE,   /* `target` becomes an empty directory or unreadable file; absent is fine */
 	STEP_FREEZE, /* `target` and all below become read-only, `attr` added; absent is fine */
+	STEP_ROOT,   /* the box's root becomes the prepared tree `source`, or a fresh tmpfs */
+	STEP_THAW,   /* `source` of the host as it was before STEP_FREEZE, seen at `target` */
+	STEP_SEAL,   /* `attr` added to the mount at `target` alone */
 	STEP_LOG_SOCKET, /* /dev/log at `target`, the keeper's */
 	STEP_MARKER, /* the box's marker at `target` */
 };
 
+enum step_flag {
+	STEP_OPTIONAL = 1,      /* nothing is done where `source` does not exist */
+	STEP_USERS_SOURCE = 2,  /* `source` lies in the user's home: opened as the user */
+	STEP_USERS_TARGET = 4,  /* `target` does */
+	STEP_COVERED_MODE = 8,  /* without a `mode`: that of the directory that is covered */
+};
+
 struct step {
 	enum step_op op;
+	unsigned flags; /* enum step_flag */
 	char *target, *source; /* "" where the op has none */
 	uint64_t attr;         /* MOUNT_ATTR_* */
 	uint64_t size;         /* bytes */
 	mode_t mode;
 	dev_t dev;
+	uid_t uid;
 	gid_t gid;
 };
 
@@ -108,6 +120,7 @@ struct plan {
 	bool no_new_privs;
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
+	char *users_home; /* the user's own directory on the host, without links; "" for none */
 	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;
 			"" where there is none and the door is PAM's, which needs none */
 	char *workdir;

@@ -38,6 +38,8 @@ static void add_step(hash *h, const struct step *step)
 	add_number(h, step->size);
 	add_number(h, step->mode);
 	add_number(h, step->dev);
+	add_number(h, step->flags);
+	add_number(h, step->uid);
 	add_number(h, step->gid);
 }
 

@@ -44,6 +44,9 @@ static const char *const verbs[] = {
 	[STEP_NODE] = "node",
 	[STEP_HIDE] = "hide",
 	[STEP_FREEZE] = "freeze",
+	[STEP_ROOT] = "root",
+	[STEP_THAW] = "thaw",
+	[STEP_SEAL] = "seal",
 	[STEP_LOG_SOCKET] = "log",
 	[STEP_MARKER] = "marker",
 };
@@ -75,11 +78,17 @@ static void print_step(const struct step *step, FILE *to)
 		fprintf(to, " %u:%u", major(step->dev), minor(step->dev));
 	if (step->mode)
 		fprintf(to, " mode=%04o", (unsigned)step->mode);
+	if (step->uid)
+		fprintf(to, " uid=%u", step->uid);
 	if (step->gid)
 		fprintf(to, " gid=%u", step->gid);
 	if (step->size)
 		fprintf(to, " size=%" PRIu64, step->size);
 	print_attr(step->attr, to);
+	if (step->flags & STEP_OPTIONAL)
+		fputs(" optional", to);
+	if (step->flags & (STEP_USERS_SOURCE | STEP_USERS_TARGET))
+		fputs(" as the user", to);
 	fputc('\n', to);
 }
 

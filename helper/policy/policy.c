@@ -1,6 +1,7 @@
 #include "helper/policy/policy.h"
 
 #include "helper/policy/labels.h"
+#include "helper/policy/tree_rules.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/path.h"
@@ -288,7 +289,7 @@ static int resolve_box(struct policy *policy, struct box *box, struct fail *f)
 	if (labels_resolve(&box->all, &box->own, box->parent ? &box->parent->all : NULL, f) < 0)
 		return -1;
 	box->state = RESOLVED;
-	return 0;
+	return tree_rules_check(box, f);
 }
 
 static int resolve_boxes(struct policy *policy, struct fail *f)

@@ -1,5 +1,7 @@
 #include "helper/policy/value.h"
 
+#include "helper/policy/mount_value.h"
+#include "helper/policy/word.h"
 #include "lib/base/text.h"
 
 #include <arpa/inet.h>
@@ -161,17 +163,7 @@ static bool read_limit(struct value *v, const struct key *key, const char *s, st
 
 bool value_is_path(const char *s)
 {
-	if (*s != '/' || strlen(s) > 900)
-		return false;
-	if (!s[1])
-		return true;
-	while (*s == '/') {
-		size_t n = strcspn(++s, "/");
-		if (n == 0 || (n == 1 && *s == '.') || (n == 2 && s[0] == '.' && s[1] == '.'))
-			return false;
-		s += n;
-	}
-	return true;
+	return word_is_path(s);
 }
 
 static bool read_path(const struct key *key, const char *s, struct why *why)
@@ -184,10 +176,28 @@ static bool read_path(const struct key *key, const char *s, struct why *why)
 
 static bool read_template(const char *s, struct why *why)
 {
-	for (const char *p = strchr(s, '%'); p; p = strchr(p + 2, '%'))
-		if (!p[1] || !strchr("uUgGhH%", p[1]))
-			return no(why, "'%s' has a token other than %%u %%U %%g %%G %%h %%H %%%%", s);
-	return true;
+	if (word_has_known_tokens(s))
+		return true;
+	return no(why, "'%s' has a token other than %%u %%U %%g %%G %%h %%H %%%%", s);
+}
+
+static bool read_tree(const struct key *key, const char *s, struct why *why)
+{
+	if (key_word(key->built, s) >= 0 || word_is_path_with_tokens(s))
+		return true;
+	return no(why, "'%s' is no plain absolute path%s%s", s, *key->built ? ", nor " : "",
+		key->built);
+}
+
+static bool read_mount(struct value *v, const struct key *key, const char *s, struct why *why)
+{
+	struct mount_value mount;
+
+	if (key->kind == KIND_BIND)
+		return mount_value_bind(&mount, s, why->at, why->size);
+	if (key->kind == KIND_TMPFS)
+		return mount_value_tmpfs(&mount, s, why->at, why->size);
+	return mount_value_options(&v->number, s, why->at, why->size);
 }
 
 static bool read_name(const struct key *key, const char *s, struct why *why)
@@ -293,6 +303,8 @@ static bool read_item(struct value *v, const struct key *key, struct item *item,
 		if (!value_is_path(item->text))
 			return no(why, "'%s' is no plain absolute path", item->text);
 		return true;
+	case KIND_TREES:
+		return read_tree(key, item->text, why);
 	default:
 		return true;
 	}
@@ -335,7 +347,7 @@ static bool read_list(struct value *v, const struct key *key, const char *s, str
 
 static bool is_list(const struct key *key)
 {
-	return key->kind == KIND_WORDS || key->kind == KIND_PATHS || key->kind == KIND_PATTERNS ||
+	return key->kind == KIND_WORDS || key->kind == KIND_PATHS || key->kind == KIND_TREES || key->kind == KIND_PATTERNS ||
 		key->kind == KIND_RANGES || key->kind == KIND_ADDRESSES || key->kind == KIND_CAPS;
 }
 
@@ -363,6 +375,12 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 		return read_path(key, s, why);
 	case KIND_TEMPLATE:
 		return read_template(s, why);
+	case KIND_TREE:
+		return read_tree(key, s, why);
+	case KIND_BIND:
+	case KIND_TMPFS:
+	case KIND_MOUNT_OPTIONS:
+		return read_mount(v, key, s, why);
 	case KIND_TEXT:
 		return true;
 	default:

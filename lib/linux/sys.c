@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <linux/keyctl.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,6 +45,21 @@ int sys_umount(const char *path, unsigned flags)
 int sys_propagate(const char *path, unsigned long flags)
 {
 	return (int)syscall(SYS_mount, NULL, path, NULL, flags, NULL);
+}
+
+uint64_t sys_mount_id(int fd)
+{
+	struct statx seen;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &seen) < 0 ||
+		!(seen.stx_mask & STATX_MNT_ID))
+		return 0;
+	return seen.stx_mnt_id;
+}
+
+int sys_pivot_root(const char *new_root, const char *put_old)
+{
+	return (int)syscall(SYS_pivot_root, new_root, put_old);
 }
 
 int sys_openat2(int dir, const char *path, const struct open_how *how)

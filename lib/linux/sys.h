@@ -34,6 +34,10 @@ int sys_fsmount(int fs, unsigned flags, unsigned attr);
 int sys_umount(const char *path, unsigned flags);
 /* mount(2) for a change of propagation only: `flags` is MS_PRIVATE or MS_SLAVE with MS_REC. */
 int sys_propagate(const char *path, unsigned long flags);
+/* The number of the mount behind a descriptor, as /proc/self/mountinfo has it; 0 where the
+ * kernel does not say (before 5.8). Never asks the file system, which may not answer. */
+uint64_t sys_mount_id(int fd);
+int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_openat2(int dir, const char *path, const struct open_how *how);
 int sys_clone3(struct clone_args *args);
 int sys_pidfd_open(pid_t pid);

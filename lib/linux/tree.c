@@ -23,9 +23,10 @@ static int refuse_link(int fd)
 	return 0;
 }
 
-static int walk(const char *path)
+static int walk(int base, const char *path)
 {
-	OWN_FD at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	OWN_FD at = base < 0 ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)
+			     : openat(base, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char name[NAME_MAX + 1];
 
 	while (at >= 0) {
@@ -65,5 +66,21 @@ int tree_open(const char *path)
 	int fd = sys_openat2(AT_FDCWD, path, &how);
 	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
 		return fd;
-	return walk(path);
+	return walk(-1, path);
+}
+
+int tree_open_beneath(int base, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			RESOLVE_NO_XDEV };
+
+	if (path[0] == '/') {
+		errno = EINVAL;
+		return -1;
+	}
+	int fd = sys_openat2(base, path, &how);
+	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+		return fd;
+	return walk(base, path);
 }

@@ -13,4 +13,10 @@
  */
 int tree_open(const char *path);
 
+/*
+ * The same for a path below the directory `base`, which it cannot leave. No mount is
+ * crossed where openat2(2) is there to see to it; elsewhere the caller compares.
+ */
+int tree_open_beneath(int base, const char *path);
+
 #endif

@@ -1,0 +1,77 @@
+/*
+ * inside.h - what the files that carry out the steps share; nobody else includes it.
+ *
+ * Uses: helper/policy/plan, lib/linux/mount.
+ */
+#ifndef HELPER_BUILD_INSIDE_H
+#define HELPER_BUILD_INSIDE_H
+
+#include "helper/policy/plan.h"
+#include "lib/base/fail.h"
+#include "lib/linux/mount.h"
+
+#define ATTR_FRESH (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define ATTR_DEAD (ATTR_FRESH | MOUNT_ATTR_RDONLY)
+
+/* Beside the marker: what hides a directory and what hides a file. */
+#define EMPTY_DIR "empty"
+#define EMPTY_FILE "nothing"
+/* Where a user asks the keeper about the own box. */
+#define CTL_FILE "ctl"
+#define CTL_BACKLOG 8
+
+/* A mount as it was made, for the comparison at the end. */
+struct made {
+	const char *target;
+	uint64_t id, attr;
+};
+
+struct inside {
+	const struct plan *plan;
+	const char *id;
+	int ctl, log_socket;
+	/* The directory of the last step, which most of the next ones are in. */
+	int dir;
+	char dir_path[256];
+	/* By number of the step: what it shows of the host, copied before anything covers it. */
+	int *copies;
+	/* The box's own file systems, in which a missing mount point may be made. */
+	dev_t *fresh;
+	size_t n_fresh;
+	uint64_t all_attr; /* what every mount of the host was given by STEP_ATTR */
+	struct made *made;
+	size_t n_made, room;
+};
+
+typedef int step_do(struct inside *in, const struct step *s, struct fail *f);
+
+/* inside.c */
+void inside_remember_dir(struct inside *in, int fd, const char *path);
+void inside_forget_dirs(struct inside *in);
+/* The directory that `path` is in, as a descriptor of `in`, and the last name. */
+int inside_parent(struct inside *in, const char *path, const char **name, struct fail *f);
+/* Opens a path of the box without following links; -1 with errno, and `f` set unless absent. */
+int inside_open(struct inside *in, const char *path, struct fail *f);
+/* Attaches on the step's target, which is made where it is missing in a file system of the
+ * box's own; notes the mount. */
+int inside_attach(struct inside *in, int mount, const struct step *s, uint64_t attr,
+	struct fail *f);
+int inside_attach_at(struct inside *in, int mount, int target, const char *name, uint64_t attr,
+	struct fail *f);
+/* Notes the file system behind `fd` as the box's own. */
+int inside_note_fresh(struct inside *in, int fd, struct fail *f);
+/* A fresh tmpfs, detached, noted as the box's own. */
+int inside_tmpfs(struct inside *in, const struct step *s, uint64_t attr, struct fail *f);
+
+/* steps_host.c: what is seen of the host */
+int steps_gather(struct inside *in, struct fail *f);
+step_do step_attr, step_drop, step_copy, step_root, step_seal, step_hide, step_freeze;
+
+/* steps_fresh.c: what is the box's own */
+step_do step_tmpfs, step_scratch, step_cover, step_fresh, step_marker;
+step_do step_dir, step_file, step_link, step_node, step_log_socket;
+
+/* readback.c: compares what the kernel shows with what was made */
+int readback(const struct inside *in, struct fail *f);
+
+#endif

@@ -1,0 +1,190 @@
+#include "helper/build/inside.h"
+
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/borrow.h"
+#include "lib/linux/path.h"
+#include "lib/linux/sys.h"
+#include "lib/linux/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- copies, before anything is covered --------------------------------------------------- */
+
+/* What lies in the home, by a child that is the user; the home itself by root. */
+static int open_users_source(struct inside *in, const struct step *s, struct fail *f)
+{
+	const char *home = in->plan->users_home;
+	size_t n = strlen(home);
+
+	if (strncmp(s->source, home, n) != 0 || s->source[n] != '/')
+		return fail_say(f, FAIL_REFUSED, "open", s->source, "it is not below the user's home");
+	OWN_FD base = tree_open(home);
+	if (base < 0)
+		return fail_sys(f, "open home", home);
+	OWN_FD source = borrow_open(in->plan->account, base, s->source + n + 1, 0, f);
+	if (source < 0)
+		return -1;
+	if (sys_mount_id(source) != sys_mount_id(base))
+		return fail_err(f, EXDEV, "open", s->source);
+	return take_fd(&source);
+}
+
+static int open_source(struct inside *in, const struct step *s, struct fail *f)
+{
+	struct stat st;
+
+	if (s->flags & STEP_USERS_SOURCE)
+		return open_users_source(in, s, f);
+	int fd = tree_open(s->source);
+	if (fd < 0)
+		return fail_sys(f, s->op == STEP_HOME ? "open home" : "open", s->source);
+	/* A home that root may not look at (NFS, FUSE) is a directory all the same, or the
+	 * mount point for it does not take it. */
+	if (s->op == STEP_HOME && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		own_fd_close(&fd);
+		return fail_err(f, ENOTDIR, "open home", s->source);
+	}
+	return fd;
+}
+
+static bool shows_host(const struct step *s)
+{
+	return s->op == STEP_HOME || s->op == STEP_TREE || s->op == STEP_THAW ||
+		(s->op == STEP_ROOT && s->source[0]);
+}
+
+static int gather_one(struct inside *in, size_t i, struct fail *f)
+{
+	const struct step *s = &in->plan->steps[i];
+	struct fail cause = *f;
+	OWN_FD source = -1;
+
+	if (s->op == STEP_ROOT) {
+		/* A prepared tree is root's all the way up, checked on what is opened here. */
+		if (path_open_directory(&source, s->source, f) < 0)
+			return -1;
+	} else {
+		source = open_source(in, s, &cause);
+	}
+	if (source < 0 && (s->flags & STEP_OPTIONAL) &&
+		(cause.err == ENOENT || cause.err == ENOTDIR))
+		return 0;
+	if (source < 0) {
+		*f = cause;
+		return -1;
+	}
+	in->copies[i] = mount_copy(source, s->attr, s->source, f);
+	return in->copies[i] < 0 ? -1 : 0;
+}
+
+int steps_gather(struct inside *in, struct fail *f)
+{
+	in->copies = malloc((in->plan->n_steps + 1) * sizeof(*in->copies));
+	if (!in->copies)
+		return fail_sys(f, "build the tree", "");
+	for (size_t i = 0; i < in->plan->n_steps; i++)
+		in->copies[i] = -1;
+	for (size_t i = 0; i < in->plan->n_steps; i++)
+		if (shows_host(&in->plan->steps[i]) && gather_one(in, i, f) < 0)
+			return -1;
+	return 0;
+}
+
+static int take_copy(struct inside *in, const struct step *s)
+{
+	return take_fd(&in->copies[s - in->plan->steps]);
+}
+
+/* ---- steps -------------------------------------------------------------------------------- */
+
+int step_attr(struct inside *in, const struct step *s, struct fail *f)
+{
+	if (mount_set_below(s->target, s->attr, f) < 0)
+		return -1;
+	in->all_attr |= s->attr;
+	return 0;
+}
+
+int step_drop(struct inside *in, const struct step *s, struct fail *f)
+{
+	inside_forget_dirs(in);
+	return mount_drop(s->target, f);
+}
+
+int step_copy(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD copy = take_copy(in, s);
+
+	return copy < 0 ? 0 : inside_attach(in, copy, s, s->attr, f);
+}
+
+int step_seal(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD mount = tree_open(s->target);
+
+	(void)in;
+	if (mount < 0)
+		return fail_sys(f, "open", s->target);
+	return mount_add(mount, s->attr, s->target, f);
+}
+
+/*
+ * The new root is put on the old one, which then is put on the new one and let go: with
+ * chroot a process that makes a user namespace of its own could come back to it.
+ */
+int step_root(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD mount = s->source[0] ? take_copy(in, s) : inside_tmpfs(in, s, s->attr, f);
+	OWN_FD old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (mount < 0 || old < 0)
+		return fail_sys(f, "open", "/");
+	inside_forget_dirs(in);
+	if (inside_attach_at(in, mount, old, "/", s->attr, f) < 0)
+		return -1;
+	if (fchdir(mount) < 0 || sys_pivot_root(".", ".") < 0)
+		return fail_sys(f, "change the root (pivot_root)", s->source);
+	if (sys_umount(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return fail_sys(f, "let the old root go", "/");
+	return 0;
+}
+
+int step_hide(struct inside *in, const struct step *s, struct fail *f)
+{
+	struct stat st;
+	/* Probed first: giving up a mount that was never attached costs a grace period. */
+	OWN_FD target = inside_open(in, s->target, f);
+
+	if (target < 0)
+		return fail_is_set(f) ? -1 : 0;
+	if (fstat(target, &st) < 0)
+		return fail_sys(f, "look at", s->target);
+	const char *with = S_ISDIR(st.st_mode) ? LOGINBOX_RUN "/" EMPTY_DIR
+					       : LOGINBOX_RUN "/" EMPTY_FILE;
+	OWN_FD source = tree_open(with);
+	if (source < 0)
+		return fail_sys(f, "open", with);
+	OWN_FD copy = mount_copy(source, ATTR_DEAD, s->target, f);
+	return copy < 0 ? -1 : inside_attach_at(in, copy, target, s->target, ATTR_DEAD, f);
+}
+
+int step_freeze(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD target = inside_open(in, s->target, f);
+
+	if (target < 0)
+		return fail_is_set(f) ? -1 : 0;
+	OWN_FD copy = mount_copy(target, s->attr, s->target, f);
+	if (copy < 0 || inside_attach_at(in, copy, target, s->target, s->attr, f) < 0)
+		return -1;
+	/* What was remembered below is now under the copy. */
+	if (text_starts(in->dir_path, s->target))
+		inside_forget_dirs(in);
+	return 0;
+}

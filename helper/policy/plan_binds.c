@@ -1,0 +1,163 @@
+/* bind.LABEL and tmpfs.LABEL, in the order of the policy. */
+#include "helper/policy/expand.h"
+#include "helper/policy/labels.h"
+#include "helper/policy/mount_value.h"
+#include "helper/policy/plan_parts.h"
+#include "lib/base/text.h"
+#include "lib/linux/path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define TMPFS_PERCENT 10 /* where no size is given */
+
+static int refuse(const struct setting *s, struct fail *f, const char *why)
+{
+	return fail_say(f, FAIL_REFUSED, "make the plan", s->at, "%.*s%s = %.200s: %s",
+		(int)strcspn(s->key->name, ".") + 1, s->key->name, s->label, s->text, why);
+}
+
+/* Where the host's own programs are: the only trees whose set-uid programs may count. */
+static bool is_hosts_own(const char *path)
+{
+	static const char *const tops[] = { "/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32",
+		"/opt", "/sbin", "/usr" };
+
+	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (word_is_at_or_below(path, tops[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A source without links on the way, as the build opens it: of directories those links are
+ * followed that only root can have made. In a home nothing is resolved here.
+ */
+static int resolve(struct tree *t, const struct setting *s, char *path, size_t size, struct fail *f)
+{
+	char real[1024], above[1024];
+
+	if (tree_is_in_home(t, path))
+		return 0;
+	if (path_find_directory(path, real, sizeof(real)))
+		return text_copy(path, size, real) ? 0 : refuse(s, f, "it is too long");
+	if (errno != ENOTDIR)
+		return 0; /* absent, or what the build will say */
+	/* A file: its directory by its real name. */
+	word_parent(path, above, sizeof(above));
+	if (!path_find_directory(above, real, sizeof(real)))
+		return 0;
+	char *name = strrchr(path, '/');
+	struct text words = text_in(above, sizeof(above));
+	text_add(&words, "%s%s", strcmp(real, "/") == 0 ? "" : real, name);
+	return !words.cut && text_copy(path, size, above) ? 0 : refuse(s, f, "it is too long");
+}
+
+static int add_bind(struct tree *t, const struct setting *s, struct fail *f)
+{
+	struct mount_value value;
+	char source[1024], target[1024], why[256] = "";
+	unsigned flags = 0;
+
+	if (!mount_value_bind(&value, s->text, why, sizeof(why)))
+		return refuse(s, f, why);
+	if (expand_path_text(s, value.source, t->plan->account, source, sizeof(source), f) < 0 ||
+		expand_path_text(s, value.target, t->plan->account, target, sizeof(target), f) < 0 ||
+		resolve(t, s, source, sizeof(source), f) < 0)
+		return -1;
+	if (tree_home_is_in(t, target))
+		return refuse(s, f, "its target is the user's home or above it; that is `home`");
+	if (value.optional)
+		flags |= STEP_OPTIONAL;
+	if (tree_is_in_home(t, source))
+		flags |= STEP_USERS_SOURCE;
+	if (tree_is_in_home(t, target))
+		flags |= STEP_USERS_TARGET;
+	bool writable = value.writable;
+	if (!writable && plan_lists_allow(t, target, &writable, f) < 0)
+		return -1;
+	uint64_t attr = is_hosts_own(source) ? t->attr : NOSUID | NODEV;
+	return ADD(.op = STEP_TREE, .target = target, .source = source, .attr = attr | value.attr | (writable ? 0 : RDONLY),
+		.flags = flags);
+}
+
+static int add_tmpfs(struct tree *t, const struct setting *s, struct fail *f)
+{
+	struct mount_value value;
+	char target[1024], why[256] = "";
+
+	if (!mount_value_tmpfs(&value, s->text, why, sizeof(why)))
+		return refuse(s, f, why);
+	if (expand_path_text(s, value.target, t->plan->account, target, sizeof(target), f) < 0)
+		return -1;
+	if (tree_home_is_in(t, target))
+		return refuse(s, f, "its target is the user's home or above it; that is `home = tmpfs`");
+	uint64_t size = value.size ? plan_bytes_of(value.size, value.percent)
+				   : plan_bytes_of(TMPFS_PERCENT, true);
+	return ADD(.op = STEP_TMPFS, .target = target, .mode = value.mode, .size = size,
+		.attr = NOSUID | NODEV | value.attr,
+		.flags = STEP_COVERED_MODE | (tree_is_in_home(t, target) ? STEP_USERS_TARGET : 0));
+}
+
+int plan_binds(struct tree *t, struct fail *f)
+{
+	const struct settings *all = &t->box->all;
+
+	for (size_t i = 0; i < all->n_labelled; i++) {
+		const struct setting *s = all->labelled[i];
+		if (key_id(s->key) == KEY_BIND && add_bind(t, s, f) < 0)
+			return -1;
+		if (key_id(s->key) == KEY_TMPFS && add_tmpfs(t, s, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int note_target(struct tree *t, const char *target, struct fail *f)
+{
+	char **more = reallocarray(t->bound, t->n_bound + 1, sizeof(*more));
+
+	if (more)
+		t->bound = more;
+	if (!more || !(more[t->n_bound] = strdup(target)))
+		return fail_err(f, ENOMEM, "make the plan", target);
+	t->n_bound++;
+	return 0;
+}
+
+/* The host's root directory gets no new name: a box that needs one has a root of its own. */
+static int find_target(struct tree *t, const struct setting *s, bool *new, struct fail *f)
+{
+	struct mount_value value;
+	char target[1024], why[256] = "";
+	struct stat st;
+	bool fine = key_id(s->key) == KEY_BIND
+		? mount_value_bind(&value, s->text, why, sizeof(why))
+		: mount_value_tmpfs(&value, s->text, why, sizeof(why));
+
+	if (!fine)
+		return refuse(s, f, why);
+	if (expand_path_text(s, value.target, t->plan->account, target, sizeof(target), f) < 0 ||
+		note_target(t, target, f) < 0)
+		return -1;
+	if (strrchr(target, '/') != target || lstat(target, &st) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return fail_sys(f, "look at", target);
+	*new = true;
+	return 0;
+}
+
+int plan_binds_find(struct tree *t, bool *new, struct fail *f)
+{
+	const struct settings *all = &t->box->all;
+
+	for (size_t i = 0; i < all->n_labelled; i++) {
+		enum key_id key = key_id(all->labelled[i]->key);
+		if ((key == KEY_BIND || key == KEY_TMPFS) &&
+			find_target(t, all->labelled[i], new, f) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,135 @@
+/*
+ * hide, read_only and writable, in this order. What is to be writable again is copied from
+ * the tree before anything is laid over it.
+ */
+#include "helper/policy/expand.h"
+#include "helper/policy/plan_parts.h"
+#include "lib/base/text.h"
+
+static int refuse(const struct setting *s, const char *path, struct fail *f, const char *why)
+{
+	return fail_say(f, FAIL_REFUSED, "make the plan", s->at ? s->at : s->key->name,
+		"%s = %.200s: %s", s->key->name, path, why);
+}
+
+/* The items of a list, each with its tokens replaced, handed to `each`. */
+typedef int item_do(struct tree *t, const struct setting *s, char *path, struct fail *f);
+
+static int for_each(struct tree *t, enum key_id key, item_do *each, struct fail *f)
+{
+	const struct setting *s = tree_get(t, key);
+	char path[1024];
+
+	for (size_t i = 0; i < s->value.n_items; i++)
+		if (expand_path_text(s, s->value.items[i].text, t->plan->account, path, sizeof(path),
+			    f) < 0 ||
+			each(t, s, path, f) < 0)
+			return -1;
+	return 0;
+}
+
+/* Whether the path lies in what a bind or a tmpfs of the site's shows, which comes later. */
+static bool is_bound(const struct tree *t, const char *path)
+{
+	for (size_t i = 0; i < t->n_bound; i++)
+		if (word_is_at_or_below(path, t->bound[i]))
+			return true;
+	return false;
+}
+
+static int add_hide(struct tree *t, const struct setting *s, char *path, struct fail *f)
+{
+	if (tree_home_is_in(t, path))
+		return refuse(s, path, f, "it would hide the user's own home; that is homes = none");
+	/* Names in a home are the user's: what is hidden there is brought back by a rename. */
+	if (tree_is_in_home(t, path))
+		return refuse(s, path, f, "it lies in the user's own home, where names are the user's");
+	if (tree_is_replaced(t, path) || is_bound(t, path) != t->late)
+		return 0;
+	return ADD(.op = STEP_HIDE, .target = path);
+}
+
+static int add_read_only(struct tree *t, const struct setting *s, char *path, struct fail *f)
+{
+	if (tree_is_in_home(t, path))
+		return refuse(s, path, f, "it lies in the user's own home, where names are the user's");
+	if (strcmp(path, "/") == 0 || tree_is_replaced(t, path) || t->kind == ROOT_EMPTY)
+		return 0;
+	return ADD(.op = STEP_FREEZE, .target = path, .attr = RDONLY | t->attr);
+}
+
+static int add_writable(struct tree *t, const struct setting *s, char *path, struct fail *f)
+{
+	char source[2048];
+	struct text words = text_in(source, sizeof(source));
+
+	(void)s;
+	/* A home is mounted later, over whatever is read-only; the box's own trees too. */
+	if (tree_is_in_home(t, path) || strcmp(path, t->home.real) == 0 ||
+		strcmp(path, t->home.seen) == 0 || tree_is_replaced(t, path) || t->kind == ROOT_EMPTY)
+		return 0;
+	text_add(&words, "%s%s", t->root, path);
+	return ADD(.op = STEP_THAW, .target = path, .source = source, .attr = t->attr,
+		.flags = STEP_OPTIONAL);
+}
+
+int plan_lists(struct tree *t, struct fail *f)
+{
+	return for_each(t, KEY_HIDE, add_hide, f) < 0 ||
+			for_each(t, KEY_READ_ONLY, add_read_only, f) < 0 ||
+			for_each(t, KEY_WRITABLE, add_writable, f) < 0
+		? -1
+		: 0;
+}
+
+int plan_lists_late(struct tree *t, struct fail *f)
+{
+	t->late = true;
+	return for_each(t, KEY_HIDE, add_hide, f);
+}
+
+bool plan_lists_has_all(const struct tree *t)
+{
+	const struct setting *s = tree_get(t, KEY_READ_ONLY);
+
+	for (size_t i = 0; i < s->value.n_items; i++)
+		if (strcmp(s->value.items[i].text, "/") == 0)
+			return true;
+	return false;
+}
+
+/* The deepest item of the list that the path lies at or below: its length, 0 for none. */
+static int deepest(struct tree *t, enum key_id key, const char *path, size_t *length, struct fail *f)
+{
+	const struct setting *s = tree_get(t, key);
+	char item[1024];
+
+	*length = 0;
+	for (size_t i = 0; i < s->value.n_items; i++) {
+		if (expand_path_text(s, s->value.items[i].text, t->plan->account, item, sizeof(item),
+			    f) < 0)
+			return -1;
+		if (word_is_at_or_below(path, item) && strlen(item) > *length)
+			*length = strlen(item);
+	}
+	return 0;
+}
+
+int plan_lists_allow(struct tree *t, const char *path, bool *writable, struct fail *f)
+{
+	size_t locked, open;
+
+	if (deepest(t, KEY_READ_ONLY, path, &locked, f) < 0 ||
+		deepest(t, KEY_WRITABLE, path, &open, f) < 0)
+		return -1;
+	*writable = open >= locked;
+	return 0;
+}
+
+/* The whole tree: before any tree of the box's own is mounted, which stay writable. */
+int plan_lists_early(struct tree *t, struct fail *f)
+{
+	if (!plan_lists_has_all(t) || t->kind == ROOT_MIRROR || t->kind == ROOT_EMPTY)
+		return 0;
+	return ADD(.op = STEP_ATTR, .target = "/", .attr = RDONLY | t->attr);
+}

@@ -1,0 +1,199 @@
+#include "helper/policy/tree_rules.h"
+
+#include "helper/policy/labels.h"
+#include "helper/policy/mount_value.h"
+#include "helper/policy/word.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WRONG(f, s, ...)                                                                           \
+	fail_say(f, FAIL_POLICY, "read the policy", (s)->at ? (s)->at : "(default)", __VA_ARGS__)
+
+static const struct setting *get(const struct box *box, enum key_id key)
+{
+	return box->all.by_key[key];
+}
+
+static bool is_word(const struct box *box, enum key_id key, const char *word)
+{
+	return strcmp(get(box, key)->text, word) == 0;
+}
+
+/* Where the box has a tree of its own, or NULL. */
+static const char *own_tree(const struct box *box, const char *path)
+{
+	const struct {
+		const char *top;
+		bool own;
+	} tops[] = {
+		{ "/proc", true },
+		{ "/sys", !is_word(box, KEY_SYS, "host") },
+		{ "/dev", !is_word(box, KEY_DEV, "host") },
+		{ "/run", !is_word(box, KEY_RUN, "host") },
+		{ "/tmp", is_word(box, KEY_TMP, "private") },
+		{ "/var/tmp", is_word(box, KEY_TMP, "private") },
+	};
+
+	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (tops[i].own && word_is_at_or_below(path, tops[i].top))
+			return tops[i].top;
+	return NULL;
+}
+
+/* ---- hide, read_only, writable ------------------------------------------------------------ */
+
+/* The item of the list at or above `path`, or NULL. */
+static const char *item_above(const struct setting *list, const char *path)
+{
+	for (size_t i = 0; i < list->value.n_items; i++)
+		if (word_is_at_or_below(path, list->value.items[i].text))
+			return list->value.items[i].text;
+	return NULL;
+}
+
+static int check_hidden(const struct box *box, const struct setting *s, const char *path,
+	struct fail *f)
+{
+	const struct setting *homes_in = get(box, KEY_HOMES_IN);
+	const char *own = own_tree(box, path);
+
+	if (strcmp(path, "/") == 0)
+		return WRONG(f, s, "hide = /: nothing would be left");
+	if (strcmp(path, "%h") == 0)
+		return WRONG(f, s, "hide = %%h: that is homes = none");
+	if (own)
+		return WRONG(f, s, "hide = %s: the box has a %s of its own", path, own);
+	if (is_word(box, KEY_HOMES, "none"))
+		return 0;
+	for (size_t i = 0; i < homes_in->value.n_items; i++)
+		if (word_is_at_or_below(homes_in->value.items[i].text, path))
+			return WRONG(f, s,
+				"hide = %s: the user's own home below %s would be hidden; that is homes = none",
+				path, homes_in->value.items[i].text);
+	return 0;
+}
+
+static int check_writable(const struct box *box, const struct setting *s, const char *path,
+	struct fail *f)
+{
+	const struct setting *hide = get(box, KEY_HIDE), *read_only = get(box, KEY_READ_ONLY);
+	const char *hidden = item_above(hide, path);
+
+	if (strcmp(path, "/") == 0)
+		return WRONG(f, s, "writable = /: that is read_only = none");
+	if (hidden)
+		return WRONG(f, s, "writable = %s: hide = %s at %s hides it", path, hidden, hide->at);
+	for (size_t i = 0; i < read_only->value.n_items; i++) {
+		const char *item = read_only->value.items[i].text;
+		if (word_is_at_or_below(item, path))
+			return WRONG(f, s, "writable = %s: read_only = %s at %s says the opposite", path,
+				item, read_only->at ? read_only->at : "(default)");
+	}
+	return 0;
+}
+
+static int check_twice(const struct setting *s, struct fail *f)
+{
+	for (size_t i = 0; i < s->value.n_items; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(s->value.items[i].text, s->value.items[k].text) == 0)
+				return WRONG(f, s, "%s names %s twice", s->key->name,
+					s->value.items[i].text);
+	return 0;
+}
+
+static int check_lists(const struct box *box, struct fail *f)
+{
+	const struct setting *hide = get(box, KEY_HIDE), *writable = get(box, KEY_WRITABLE);
+
+	if (check_twice(hide, f) < 0 || check_twice(writable, f) < 0 ||
+		check_twice(get(box, KEY_READ_ONLY), f) < 0)
+		return -1;
+	for (size_t i = 0; i < hide->value.n_items; i++)
+		if (check_hidden(box, hide, hide->value.items[i].text, f) < 0)
+			return -1;
+	for (size_t i = 0; i < writable->value.n_items; i++)
+		if (check_writable(box, writable, writable->value.items[i].text, f) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- bind.LABEL, tmpfs.LABEL ---------------------------------------------------------------- */
+
+/* Files of /proc that a site may replace (lxcfs); everything else there is the kernel's word. */
+static bool is_replaceable_proc(const char *path)
+{
+	static const char *const files[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg",
+		"/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/slabinfo" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (strcmp(path, files[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Why nothing may be mounted at `target`, or NULL. */
+static const char *refuse_target(const struct box *box, const char *target, bool bind)
+{
+	static const char *const whole[] = { "/dev", "/run", "/sys", "/dev/pts", "/dev/shm" };
+
+	if (strcmp(target, "/") == 0)
+		return "the target is /; that is `root`";
+	if (word_is_at_or_below(target, "/proc") && !(bind && is_replaceable_proc(target)))
+		return "nothing is mounted in /proc but the files that lxcfs has";
+	if (word_is_at_or_below(target, LOGINBOX_RUN))
+		return "it is loginbox's own place";
+	if (word_is_below(target, "/dev/pts") || strcmp(target, "/dev/ptmx") == 0)
+		return "terminals are the box's own";
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		if (strcmp(target, whole[i]) == 0)
+			return "the box has that of its own";
+	if (strcmp(target, "%h") == 0)
+		return "the target is the home; that is `home`";
+	if (item_above(get(box, KEY_HIDE), target))
+		return "`hide` hides its target";
+	return NULL;
+}
+
+static bool read_mount(const struct setting *s, struct mount_value *out)
+{
+	char why[256];
+
+	if (key_id(s->key) == KEY_BIND)
+		return mount_value_bind(out, s->text, why, sizeof(why));
+	return key_id(s->key) == KEY_TMPFS && mount_value_tmpfs(out, s->text, why, sizeof(why));
+}
+
+static int check_mount(const struct box *box, size_t at, struct fail *f)
+{
+	const struct setting *s = box->all.labelled[at];
+	struct mount_value value, other;
+	bool bind = key_id(s->key) == KEY_BIND;
+
+	if (!read_mount(s, &value))
+		return 0;
+	const char *why = refuse_target(box, value.target, bind);
+	const char *kind = bind ? "bind" : "tmpfs";
+	if (why)
+		return WRONG(f, s, "%s.%s = %s: %s", kind, s->label, s->text, why);
+	if (bind && word_is_at_or_below(value.source, LOGINBOX_RUN))
+		return WRONG(f, s, "bind.%s = %s: the host's state of loginbox is never in a box",
+			s->label, s->text);
+	for (size_t i = 0; i < at; i++)
+		if (read_mount(box->all.labelled[i], &other) &&
+			word_is_at_or_below(other.target, value.target))
+			return WRONG(f, s, "%s.%s = %s: it would cover %s, mounted before it at %s", kind,
+				s->label, s->text, other.target, box->all.labelled[i]->at);
+	return 0;
+}
+
+int tree_rules_check(const struct box *box, struct fail *f)
+{
+	if (check_lists(box, f) < 0)
+		return -1;
+	for (size_t i = 0; i < box->all.n_labelled; i++)
+		if (check_mount(box, i, f) < 0)
+			return -1;
+	return 0;
+}
