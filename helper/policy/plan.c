@@ -297,7 +297,6 @@ void plan_free(struct plan *plan)
 	}
 	free(plan->steps);
 	free(plan->home);
-	free(plan->users_home);
 	free(plan->shell);
 	free(plan->workdir);
 	*plan = (struct plan){ 0 };

@@ -120,7 +120,7 @@ struct plan {
 	bool no_new_privs;
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
-	char *users_home; /* the user's own directory on the host, without links; "" for none */
+	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */
 	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;
 			"" where there is none and the door is PAM's, which needs none */
 	char *workdir;

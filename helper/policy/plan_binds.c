@@ -116,13 +116,12 @@ int plan_binds(struct tree *t, struct fail *f)
 
 static int note_target(struct tree *t, const char *target, struct fail *f)
 {
-	char **more = reallocarray(t->bound, t->n_bound + 1, sizeof(*more));
+	char(*more)[1024] = reallocarray(t->bound, t->n_bound + 1, sizeof(*more));
 
-	if (more)
-		t->bound = more;
-	if (!more || !(more[t->n_bound] = strdup(target)))
-		return fail_err(f, ENOMEM, "make the plan", target);
-	t->n_bound++;
+	if (!more)
+		return fail_err(f, ENOMEM, "make the plan of", target);
+	t->bound = more;
+	text_copy(t->bound[t->n_bound++], sizeof(*more), target);
 	return 0;
 }
 

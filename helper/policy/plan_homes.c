@@ -145,13 +145,12 @@ static int find_seen(struct tree *t, const char *path, struct fail *f)
 int plan_homes_find(struct tree *t, struct fail *f)
 {
 	const struct setting *s = tree_get(t, KEY_HOME);
-	const char *path = t->plan->account->home;
 	struct home *h = &t->home;
-	char named[1024];
+	char path[1024], named[1024];
 	bool found;
 
-	/* A home that is no plain path leads nowhere: sshd and login fall back to "/". */
-	if (!word_is_path(path) || strcmp(path, "/") == 0)
+	expand_home(t->plan->account, path, sizeof(path));
+	if (strcmp(path, "/") == 0)
 		return 0;
 	if (find_directory(path, h->real, sizeof(h->real), &h->found, f) < 0 ||
 		find_seen(t, path, f) < 0)

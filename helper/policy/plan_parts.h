@@ -42,7 +42,7 @@ struct tree {
 	char root[1024]; /* ROOT_TREE: where the tree is on the host; else "" */
 	uint64_t attr;   /* of everything that comes from the host */
 	struct home home;
-	char **bound; /* targets of binds and tmpfs of the site's own */
+	char (*bound)[1024]; /* targets of binds and tmpfs of the site's own */
 	size_t n_bound;
 	bool late; /* these are planned already */
 	bool home_shown; /* a step for it is planned, or it is in the tree as it is */

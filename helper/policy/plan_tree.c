@@ -92,8 +92,8 @@ static int find(struct tree *t, struct fail *f)
 {
 	if (plan_root_find(t, f) < 0 || plan_homes_find(t, f) < 0)
 		return -1;
-	t->plan->users_home = strdup(t->home.real);
-	return t->plan->users_home ? 0 : fail_sys(f, "make the plan", "");
+	text_copy(t->plan->users_home, sizeof(t->plan->users_home), t->home.real);
+	return 0;
 }
 
 int plan_tree(struct plan *plan, const struct box *box, struct fail *f)
@@ -109,8 +109,6 @@ int plan_tree(struct plan *plan, const struct box *box, struct fail *f)
 			plan_binds(&t, f) < 0 || plan_lists_late(&t, f) < 0 || seal(&t, f) < 0
 		? -1
 		: 0;
-	while (t.n_bound)
-		free(t.bound[--t.n_bound]);
 	free(t.bound);
 	return result;
 }

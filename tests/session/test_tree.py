@@ -1,0 +1,361 @@
+#!/usr/bin/python3
+"""The file tree of a box as its policy says: each key by a real login, and the host unchanged."""
+
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import hostfiles  # noqa: E402
+import kernel  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+from ssh import background, ssh  # noqa: E402
+
+POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice, bob\nbox = t\n"
+SYSTEM = "".join(f"bind.{name} = /{name}:/{name}:ro\n"
+                 for name in ("usr", "bin", "lib", "lib64", "etc"))
+
+
+def session(keys, script, user="alice"):
+    """What the script prints in a login of the user whose box has these keys."""
+    host.write_policy(POLICY.format(keys=keys))
+    done = ssh(user, "bash -s", input=script)
+    true(done.returncode != 255, "the login comes in", done.stderr + host_says())
+    return done.stdout
+
+
+def refusal(keys, user="alice"):
+    """The reason in the log of a login that is refused."""
+    host.write_policy(POLICY.format(keys=keys))
+    mark = host.LogMark()
+    done = ssh(user, "echo in")
+    true("in" not in done.stdout.split(), "the login is refused", done.stdout)
+    return report.wait_until(lambda: " ".join(line for line in mark.ours() if "why=" in line),
+                             "the log says why")
+
+
+def host_says():
+    with open(host.LOG, encoding="utf-8", errors="replace") as file:
+        return " ".join(file.read().splitlines()[-3:])
+
+
+def attributes(text, path):
+    """The mount options of the topmost mount at the path, from mountinfo text."""
+    found = [line.split()[5].split(",") for line in text.splitlines()
+             if len(line.split()) > 9 and line.split()[4] == path]
+    true(found, f"{path} is a mount", text)
+    return found[-1]
+
+
+def prepare():
+    for path in ("/srv/data/sub", "/srv/other", "/srv/homes/alice", "/srv/user"):
+        os.makedirs(path)
+    hostfiles.write("/srv/data/file", "data\n")
+    hostfiles.write("/srv/data/sub/deep", "deep\n")
+    hostfiles.write("/srv/other/else", "other\n")
+    hostfiles.write("/srv/secret", "secret\n")
+    shutil.copy("/bin/true", "/srv/user/true")
+    for path in ("/srv/user", "/srv/homes/alice"):
+        os.chown(path, 2001, 2001)
+
+
+# ---- hide, read_only, writable ---------------------------------------------------------------
+
+@test
+def the_whole_tree_is_read_only_but_home_and_tmp():
+    out = session("read_only = /\n", "touch /etc/x /srv/user/x; touch ~/x /tmp/x /var/tmp/x && "
+                  "echo written; rm ~/x; touch /usr/x 2>&1; findmnt -no OPTIONS /")
+    contains(out, "written", "home and /tmp")
+    true(not os.path.exists("/srv/user/x"), "nothing is written on the host")
+    true(out.splitlines()[-1].startswith("ro,"), "the root is read-only", out)
+
+
+@test
+def what_is_writable_again_is_only_that():
+    out = session("read_only = /srv\nwritable = /srv/%g, /srv/user\n",
+                  "touch /srv/user/w && echo yes; touch /srv/homes/alice/w 2>&1")
+    contains(out, "yes", "below writable")
+    contains(out, "Read-only file system", "beside it")
+    os.unlink("/srv/user/w")
+
+
+@test
+def the_order_in_the_file_does_not_matter():
+    first = session("hide = /srv/data\nread_only = /srv\nwritable = /srv/user\n",
+                    "ls /srv/data; touch /srv/user/w && echo yes")
+    second = session("writable = /srv/user\nread_only = /srv\nhide = /srv/data\n",
+                     "ls /srv/data; touch /srv/user/w && echo yes")
+    equal((first, second), ("yes\n", "yes\n"), "what the two sessions see")
+    os.unlink("/srv/user/w")
+
+
+@test
+def what_is_hidden_is_empty_and_stays():
+    out = session("hide = /srv/data, /srv/secret, /srv/absent\nread_only = /\n",
+                  "ls -A /srv/data | wc -l; touch /srv/data/x 2>&1; cat /srv/secret 2>&1; "
+                  "rm -f /srv/secret 2>&1; umount /srv/secret 2>&1; stat -c %s /srv/secret; "
+                  "ls /srv/absent 2>&1")
+    lines = out.splitlines()
+    equal(lines[0], "0", "names in the hidden directory")
+    contains(lines[1], "Read-only file system", "making one")
+    contains(lines[2], "Permission denied", "reading the hidden file")
+    true("rm: cannot remove" in out and "umount:" in out, "neither rm nor umount helps", out)
+    contains(out, "\n0\n", "size of the hidden file")
+    contains(out, "No such file", "what is absent")
+    equal(open("/srv/secret", encoding="utf-8").read(), "secret\n", "the host's file")
+
+
+@test
+def a_hidden_file_is_not_the_null_device():
+    out = session("hide = /srv/secret\n",
+                  "stat -c '%d:%i %F' /srv/secret /dev/null")
+    secret, null = out.splitlines()
+    true(secret.split()[0] != null.split()[0], "inodes", out)
+    contains(secret, "regular", "type of the hidden file")
+
+
+@test
+def the_own_home_cannot_be_hidden():
+    contains(refusal("hide = /home/alice\n"), "hide = /home/alice", "why")
+    contains(refusal("hide = %h/.ssh\n"), "own home", "why")
+
+
+@test
+def read_only_keeps_the_flags_of_mounts_below():
+    os.makedirs("/srv/ro/m", exist_ok=True)
+    kernel.mount("t", "/srv/ro/m", "tmpfs", kernel.MS_NOEXEC)
+    try:
+        out = session("read_only = /srv/ro\n", "cat /proc/self/mountinfo; touch /srv/ro/m/x 2>&1")
+        options = attributes(out[:out.rindex("touch:")], "/srv/ro/m")
+        true({"ro", "nosuid", "nodev", "noexec"} <= set(options), "all flags", options)
+        contains(out, "Read-only file system", "writing below")
+    finally:
+        kernel.unmount("/srv/ro/m")
+
+
+# ---- bind.LABEL ------------------------------------------------------------------------------
+
+@test
+def a_read_only_bind_is_read_only_below_as_well():
+    os.makedirs("/srv/data/m", exist_ok=True)
+    kernel.mount("t", "/srv/data/m", "tmpfs", 0, "mode=1777")
+    try:
+        out = session("bind.d = /srv/data:/mnt:ro\n",
+                      "cat /mnt/file; touch /mnt/x 2>&1; touch /mnt/m/x 2>&1; touch /srv/data/m/x && echo rw")
+        equal(out.count("Read-only file system"), 2, out)
+        contains(out, "rw", "the source is as before")
+    finally:
+        kernel.unmount("/srv/data/m")
+
+
+@test
+def a_bind_without_execution_runs_nothing():
+    out = session("bind.d = /srv/user:/mnt:noexec\n", "/mnt/true 2>&1; echo $?; /srv/user/true; echo $?")
+    contains(out, "Permission denied", "a program there")
+    equal(out.splitlines()[-2:], ["126", "0"], "statuses")
+
+
+@test
+def a_missing_source_refuses_unless_it_is_optional():
+    contains(refusal("bind.d = /srv/absent:/mnt\n"), "/srv/absent", "why")
+    equal(session("bind.d = /srv/absent:/mnt:optional\n", "echo in"), "in\n", "optional")
+
+
+@test
+def a_missing_target_at_the_top_is_made_in_the_box_only():
+    out = session("bind.f = /etc/passwd:/one\nbind.d = /srv/data:/two\ntmpfs.t = /three:mode=1777\n",
+                  "head -c4 /one; ls -A /two; touch /three/x && echo made; touch /x 2>&1; ls -A /")
+    contains(out, "root", "the file")
+    contains(out, "sub", "the directory")
+    contains(out, "made", "the tmpfs")
+    contains(out, "Read-only file system", "the root directory itself")
+    true(set(os.listdir("/")) <= set(out.split()), "all of the host's root is there", out)
+    true(not any(map(os.path.lexists, ("/one", "/two", "/three"))), "nothing on the host")
+
+
+@test
+def a_missing_target_deeper_down_refuses():
+    contains(refusal("bind.d = /srv/data:/srv/other/new\n"), "nothing is made in the host", "why")
+    true(not os.path.exists("/srv/other/new"), "nothing on the host")
+    out = session("bind.d = /srv/data:/tmp/a/b/c\n", "cat /tmp/a/b/c/file")
+    equal(out, "data\n", "in a file system of the box's own it is made")
+
+
+@test
+def binds_inside_binds_are_done_in_order():
+    out = session("bind.a = /srv/data:/mnt\nbind.b = /srv/other:/mnt/sub\n",
+                  "ls -A /mnt /mnt/sub /srv/data/sub")
+    contains(out, "else", "the inner bind")
+    contains(out, "deep", "its source's place outside the bind")
+    host.write_policy(POLICY.format(keys="bind.b = /srv/other:/mnt/sub\nbind.a = /srv/data:/mnt\n"))
+    done = ssh("alice", "echo in")
+    true("in" not in done.stdout.split(), "the other way round the policy is refused")
+
+
+@test
+def a_bind_below_a_read_only_path_is_read_only_unless_it_says_rw():
+    script = "touch /srv/other/w 2>&1 && echo yes"
+    keys = "read_only = /srv\nbind.a = /srv/user:/srv/other"
+    contains(session(keys, script), "Read-only file system", "without rw")
+    contains(session(keys + ":rw\n", script), "yes", "with rw")
+    os.unlink("/srv/user/w")
+
+
+@test
+def binds_of_proc_files_and_of_sys():
+    out = session("bind.a = /srv/secret:/proc/meminfo\nbind.b = /srv/data:/sys/fs/cgroup\n",
+                  "cat /proc/meminfo; ls /sys/fs/cgroup")
+    contains(out, "secret", "a file of /proc that lxcfs has")
+    contains(out, "file", "/sys/fs/cgroup")
+
+
+@test
+def a_bind_in_the_home_is_opened_as_the_user():
+    os.mkdir("/home/alice/www", 0o755)
+    os.mkdir("/home/alice/mine", 0o755)
+    os.chown("/home/alice/www", 2001, 2001)
+    try:
+        keys = "bind.a = /srv/data:%h/www:ro\n"
+        contains(session(keys, "ls ~/www"), "file", "the target in the home")
+        equal(os.listdir("/home/alice/www"), [], "the host's directory")
+        contains(refusal("bind.a = /srv/data:%h/mine\n"), "not the user's own", "root's directory")
+        os.rmdir("/home/alice/www")
+        os.symlink("/etc", "/home/alice/www")
+        contains(refusal(keys), "symbolic links", "a link to /etc")
+        contains(refusal("bind.a = %h/www:/mnt\n"), "symbolic links", "as a source")
+    finally:
+        if os.path.islink("/home/alice/www"):
+            os.unlink("/home/alice/www")
+        os.rmdir("/home/alice/mine")
+
+
+# ---- tmpfs.LABEL, home -----------------------------------------------------------------------
+
+@test
+def a_tmpfs_has_its_size_and_the_covered_mode():
+    os.chmod("/srv/other", 0o2751)
+    out = session("tmpfs.a = /srv/other\ntmpfs.b = /mnt:size=1M,mode=1777\n",
+                  "stat -c %a /srv/other /mnt; dd if=/dev/zero of=/mnt/f bs=1M count=2 2>&1")
+    equal(out.split()[:2], ["2751", "1777"], "modes")
+    contains(out, "No space left", "two megabytes")
+    os.chmod("/srv/other", 0o755)
+
+
+@test
+def tmp_and_shm_have_their_modes_and_sizes():
+    out = session("tmp_size = 1M\nshm_size = 1M\n",
+                  "stat -c %a /tmp /var/tmp /dev/shm; dd if=/dev/zero of=/tmp/f bs=1M count=2 2>&1; "
+                  "dd if=/dev/zero of=/dev/shm/f bs=1M count=2 2>&1")
+    equal(out.split()[:3], ["1777"] * 3, "modes")
+    equal(out.count("No space left"), 2, out)
+
+
+@test
+def the_home_is_another_directory():
+    hostfiles.write("/srv/homes/alice/here", "")
+    out = session("home = /srv/homes/%u\nhome_options = noexec\n",
+                  "pwd; ls ~; cp /bin/true ~/true; ~/true 2>&1; touch ~/new")
+    equal(out.splitlines()[:2], ["/home/alice", "here"], "home")
+    contains(out, "Permission denied", "noexec")
+    true(os.path.exists("/srv/homes/alice/new"), "it is written to")
+    contains(refusal("home = /srv/homes/%u\n", "bob"), "no directory", "why bob is refused")
+
+
+@test
+def the_home_is_a_tmpfs():
+    out = session("home = tmpfs\ntmp_size = 2M\n",
+                  "stat -c '%a %U %G' ~; touch ~/x && ls ~; ls /home")
+    equal(out.splitlines(), ["700 alice alice", "x", "alice"], "home")
+    true(not os.path.exists("/home/alice/x"), "the host's home")
+
+
+@test
+def no_home_and_all_homes():
+    equal(session("homes = none\nworkdir = /\n", "ls /home | wc -l"), "0\n", "homes = none")
+    out = session("homes = all\n", "ls /home")
+    contains(out, "bob", "homes = all")
+
+
+# ---- root ------------------------------------------------------------------------------------
+
+@test
+def an_empty_root_has_what_is_bound():
+    out = session("root = empty\n" + SYSTEM,
+                  "ls /; id -un; pwd; touch /x 2>&1; touch /usr/x 2>&1; ls -A /home; readlink /proc/1/root")
+    equal(out.split()[:12], "bin dev etc home lib lib64 proc run sys tmp usr var".split(), "names")
+    contains(out, "alice\n/home/alice", "user and home")
+    equal(out.count("Read-only file system"), 2, out)
+
+
+@test
+def a_prepared_tree_is_the_root():
+    make_jail()
+    out = session("root = /srv/jail\n" + SYSTEM, "cat /mark; ls /srv 2>&1; id -un; ls /home")
+    equal(out.split()[0], "jail", "the tree's own file")
+    contains(out, "No such file", "the host's tree")
+    contains(out, "alice", "user and home")
+    equal(sorted(os.listdir("/srv/jail/home")), [], "nothing is made in the tree")
+
+
+@test
+def a_tree_that_is_not_roots_alone_refuses():
+    make_jail()
+    os.chmod("/srv/jail", 0o775)
+    contains(refusal("root = /srv/jail\n" + SYSTEM), "group or others can write", "why")
+    os.chmod("/srv/jail", 0o755)
+    os.symlink("/srv/jail", "/srv/link")
+    contains(refusal("root = /srv/link\n" + SYSTEM), "symbolic link", "why")
+    os.unlink("/srv/link")
+    os.rmdir("/srv/jail/proc")
+    os.symlink("/etc", "/srv/jail/proc")
+    contains(refusal("root = /srv/jail\n" + SYSTEM), "/proc", "a link instead of /proc")
+    shutil.rmtree("/srv/jail")
+
+
+def make_jail():
+    shutil.rmtree("/srv/jail", ignore_errors=True)
+    for name in "proc sys dev run tmp var/tmp home usr bin lib lib64 etc".split():
+        os.makedirs(f"/srv/jail/{name}")
+    hostfiles.write("/srv/jail/mark", "jail\n")
+
+
+# ---- all at once -----------------------------------------------------------------------------
+
+@test
+def forty_entries_at_once_leave_the_hosts_mounts_alone():
+    keys = "read_only = /usr, /opt, /etc, /boot, /srv/data\nwritable = /srv/data/sub\n" \
+        "hide = /srv/secret, /media\nhome_options = noexec\n"
+    for number in range(20):
+        os.makedirs(f"/srv/many/{number}", exist_ok=True)
+        keys += f"bind.b{number} = /srv/data:/srv/many/{number}:ro\ntmpfs.t{number} = /n{number}:size=64K\n"
+    before = leftovers.mounts()
+    host.write_policy(POLICY.format(keys=keys))
+    with background("alice", "bash -s") as held:
+        held.stdin.write(b"echo in; cat /srv/many/19/file; ls -d /n*; ls /srv/data/sub\n")
+        equal(held.read_line(), "in", "the login")
+        equal(held.read_line(), "data", "the last bind")
+        equal(leftovers.mounts(), before, "the host's mounts during the session")
+        held.end_of_input()
+        held.wait(10)
+    equal(leftovers.mounts(), before, "the host's mounts after the session")
+    shutil.rmtree("/srv/many")
+
+
+def main():
+    if not host.has_product():
+        report.say("skip the_tree_of_a_box: the product is not installed in this host")
+        return 0
+    prepare()
+    host.write_policy(POLICY.format(keys=""))
+    with host.Sshd():
+        host.switch_on("sshd")
+        ssh("alice", "true")
+        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
