@@ -19,6 +19,7 @@ DATADIR     ?= $(PREFIX)/share
 PAMDIR      ?= $(LIBDIR)/security
 HELPER_MODE ?= 4755
 WERROR      ?=
+ARCHIVES    ?= yes
 SANITIZE    ?=
 B           ?= build
 
@@ -44,7 +45,11 @@ OURS := -std=gnu11 -D_GNU_SOURCE -I. $(PATHS) $(WARN) -fvisibility=hidden -fPIC
 LINK := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
-HELPER_LIBS := -liniparser -lcap $(shell $(PKG_CONFIG) --libs libnl-3.0)
+# The helper is started at each login: from archives it takes what it uses, and the loader
+# has nothing to look for but libc (which stays dynamic for the name services).
+HELPER_ARCHIVES := -liniparser -lcap $(shell $(PKG_CONFIG) --libs libnl-3.0)
+STATIC_LIBS := -Wl,-Bstatic $(HELPER_ARCHIVES) -Wl,-Bdynamic
+HELPER_LIBS := $(or $(if $(ARCHIVES),$(call probe,$(STATIC_LIBS))),$(HELPER_ARCHIVES))
 NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0)
 
 # ---- what is made of what ---------------------------------------------------------------
