@@ -8,6 +8,7 @@
 #include "lib/linux/ns.h"
 #include "lib/linux/rlimit.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -34,12 +35,12 @@ static int lower_limit(int resource, const struct wire_limit *want, struct fail 
 	return rlimit_set(resource, soft, hard, &lowered, f);
 }
 
-static int give_up(const struct wire_verdict *v, struct fail *f)
+static int give_up(const struct wire_verdict *v, int status, struct fail *f)
 {
 	for (int i = 0; i < WIRE_LIMITS; i++)
 		if ((v->limits_set >> i & 1) && lower_limit(i, &v->limits[i], f) < 0)
 			return -1;
-	if (caps_bound(v->capabilities, f) < 0)
+	if (caps_bound_by(v->capabilities, status, f) < 0)
 		return -1;
 	return v->no_new_privs ? caps_no_new_privs(f) : 0;
 }
@@ -55,6 +56,8 @@ int enter_box(int init, const struct wire_verdict *verdict, bool *entered, struc
 	/* While /proc/self is still ours: inside, this process has no number. */
 	if (fds_seal_handles(f) < 0)
 		return -1;
+	/* Also read inside: without it, each capability is asked for by itself. */
+	OWN_FD status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	tzset(); /* reads its file in the host's view */
 	if (ns_enter(init, f) < 0)
 		return -1;
@@ -62,7 +65,7 @@ int enter_box(int init, const struct wire_verdict *verdict, bool *entered, struc
 	cwd_enter_as(verdict->uid, verdict->gid, dirs);
 	if (keys_renew(f) < 0)
 		return -1;
-	return give_up(verdict, f);
+	return give_up(verdict, status, f);
 }
 
 int enter_host(int back[WIRE_FD_CWD + 1], struct fail *f)

@@ -59,6 +59,8 @@ static int carry_out(struct inside *in, struct fail *f)
 static void let_go(struct inside *in)
 {
 	own_fd_close(&in->dir);
+	own_fd_close(&in->hider[0]);
+	own_fd_close(&in->hider[1]);
 	for (size_t i = 0; in->copies && i < in->plan->n_steps; i++)
 		own_fd_close(&in->copies[i]);
 	free(in->copies);
@@ -69,7 +71,12 @@ static void let_go(struct inside *in)
 int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_socket,
 	struct fail *f)
 {
-	struct inside in = { .plan = plan, .id = id, .ctl = -1, .log_socket = -1, .dir = -1 };
+	struct inside in = { .plan = plan,
+		.id = id,
+		.ctl = -1,
+		.log_socket = -1,
+		.dir = -1,
+		.hider = { -1, -1 } };
 
 	/* Before anything is mounted or dropped: else the host would see it. */
 	if (mount_cut_off(f) < 0)

@@ -226,10 +226,16 @@ static int open_users_target(struct inside *in, const char *path, bool file, str
 	return take_fd(&target);
 }
 
-int inside_attach_at(struct inside *in, int mount, int target, const char *name, uint64_t attr,
+int inside_attach_at(struct inside *in, int mount, const struct place_at *at, uint64_t attr,
 	struct fail *f)
 {
-	if (mount_attach(mount, target, attr, name, f) < 0)
+	const char *name = at->path;
+
+	if (mount_put(mount, at->dir, at->name, name, f) < 0)
+		return -1;
+	/* What has a number is read back with all others, at the end. */
+	uint64_t id = sys_mount_id(mount);
+	if (!id && mount_prove(mount, attr, name, f) < 0)
 		return -1;
 	if (in->n_made == in->room) {
 		size_t room = in->room ? in->room * 2 : 64;
@@ -239,7 +245,7 @@ int inside_attach_at(struct inside *in, int mount, int target, const char *name,
 		in->made = more;
 		in->room = room;
 	}
-	in->made[in->n_made++] = (struct made){ name, sys_mount_id(mount), attr };
+	in->made[in->n_made++] = (struct made){ name, id, attr };
 	return 0;
 }
 
@@ -255,7 +261,7 @@ int inside_attach(struct inside *in, int mount, const struct step *s, uint64_t a
 		target = make_target(in, s->target, is_file(mount), f);
 	if (target < 0)
 		return fail_sys(f, "open mount point", s->target);
-	if (inside_attach_at(in, mount, target, s->target, attr, f) < 0)
+	if (inside_attach_at(in, mount, &AT_ITSELF(target, s->target), attr, f) < 0)
 		return -1;
 	/* What was remembered there is under the mount now. */
 	if (text_starts(in->dir_path, s->target))

@@ -26,6 +26,14 @@ struct made {
 	uint64_t id, attr;
 };
 
+/* Where a mount goes: `name` in `dir`, or `dir` itself; `path` is what the plan calls it. */
+struct place_at {
+	int dir;
+	const char *name, *path;
+};
+
+#define AT_ITSELF(dir, path) ((struct place_at){ (dir), "", (path) })
+
 struct inside {
 	const struct plan *plan;
 	const char *id;
@@ -33,6 +41,8 @@ struct inside {
 	/* The directory of the last step, which most of the next ones are in. */
 	int dir;
 	char dir_path[256];
+	/* Beside the marker, once something is hidden: a file, a directory; -1 before. */
+	int hider[2];
 	/* By number of the step: what it shows of the host, copied before anything covers it. */
 	int *copies;
 	/* The box's own file systems, in which a missing mount point may be made. */
@@ -56,7 +66,7 @@ int inside_open(struct inside *in, const char *path, struct fail *f);
  * box's own; notes the mount. */
 int inside_attach(struct inside *in, int mount, const struct step *s, uint64_t attr,
 	struct fail *f);
-int inside_attach_at(struct inside *in, int mount, int target, const char *name, uint64_t attr,
+int inside_attach_at(struct inside *in, int mount, const struct place_at *at, uint64_t attr,
 	struct fail *f);
 /* Notes the file system behind `fd` as the box's own. */
 int inside_note_fresh(struct inside *in, int fd, struct fail *f);

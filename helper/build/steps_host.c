@@ -146,7 +146,7 @@ int step_root(struct inside *in, const struct step *s, struct fail *f)
 	if (mount < 0 || old < 0)
 		return fail_sys(f, "open", "/");
 	inside_forget_dirs(in);
-	if (inside_attach_at(in, mount, old, "/", s->attr, f) < 0)
+	if (inside_attach_at(in, mount, &AT_ITSELF(old, "/"), s->attr, f) < 0)
 		return -1;
 	if (fchdir(mount) < 0 || sys_pivot_root(".", ".") < 0)
 		return fail_sys(f, "change the root (pivot_root)", s->source);
@@ -155,23 +155,36 @@ int step_root(struct inside *in, const struct step *s, struct fail *f)
 	return 0;
 }
 
+/* What hides a directory or a file: opened once, for it hides many. */
+static int open_hider(struct inside *in, bool directory, struct fail *f)
+{
+	const char *path = directory ? LOGINBOX_RUN "/" EMPTY_DIR : LOGINBOX_RUN "/" EMPTY_FILE;
+
+	if (in->hider[directory] < 0)
+		in->hider[directory] = tree_open(path);
+	return in->hider[directory] < 0 ? fail_sys(f, "open", path) : in->hider[directory];
+}
+
 int step_hide(struct inside *in, const struct step *s, struct fail *f)
 {
+	struct place_at at = { .path = s->target };
+	struct fail absent = { 0 };
 	struct stat st;
-	/* Probed first: giving up a mount that was never attached costs a grace period. */
-	OWN_FD target = inside_open(in, s->target, f);
 
-	if (target < 0)
-		return fail_is_set(f) ? -1 : 0;
-	if (fstat(target, &st) < 0)
-		return fail_sys(f, "look at", s->target);
-	const char *with = S_ISDIR(st.st_mode) ? LOGINBOX_RUN "/" EMPTY_DIR
-					       : LOGINBOX_RUN "/" EMPTY_FILE;
-	OWN_FD source = tree_open(with);
-	if (source < 0)
-		return fail_sys(f, "open", with);
-	OWN_FD copy = mount_copy(source, ATTR_DEAD, s->target, f);
-	return copy < 0 ? -1 : inside_attach_at(in, copy, target, s->target, ATTR_DEAD, f);
+	at.dir = inside_parent(in, s->target, &at.name, &absent);
+	/* Probed first: giving up a mount that was never attached costs a grace period. */
+	if (at.dir < 0 || fstatat(at.dir, at.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		int err = at.dir < 0 ? absent.err : errno;
+		return err == ENOENT ? 0 : fail_err(f, err, "open", s->target);
+	}
+	if (S_ISLNK(st.st_mode))
+		return fail_err(f, ELOOP, "open", s->target);
+	int hider = open_hider(in, S_ISDIR(st.st_mode), f);
+	if (hider < 0)
+		return -1;
+	/* The copy has the attributes of the marker's mount, as reading back shows. */
+	OWN_FD copy = mount_copy(hider, 0, s->target, f);
+	return copy < 0 ? -1 : inside_attach_at(in, copy, &at, ATTR_DEAD, f);
 }
 
 int step_freeze(struct inside *in, const struct step *s, struct fail *f)
@@ -181,7 +194,7 @@ int step_freeze(struct inside *in, const struct step *s, struct fail *f)
 	if (target < 0)
 		return fail_is_set(f) ? -1 : 0;
 	OWN_FD copy = mount_copy(target, s->attr, s->target, f);
-	if (copy < 0 || inside_attach_at(in, copy, target, s->target, s->attr, f) < 0)
+	if (copy < 0 || inside_attach_at(in, copy, &AT_ITSELF(target, s->target), s->attr, f) < 0)
 		return -1;
 	/* What was remembered below is now under the copy. */
 	if (text_starts(in->dir_path, s->target))

@@ -14,9 +14,16 @@
 /*
  * Drops every capability but those in `keep` (bit by number) from the bounding set, up to
  * the last one that the kernel knows, and from the inheritable set, and empties the ambient
- * set; then reads all back.
+ * set; then reads all back: the bounding set from /proc/self/status, or bit by bit where
+ * that cannot be read.
  */
 int caps_bound(uint64_t keep, struct fail *f);
+
+/*
+ * The same for a process whose own /proc/self is out of reach (inside another pid
+ * namespace): `status` is its /proc/self/status, opened before, -1 for none.
+ */
+int caps_bound_by(uint64_t keep, int status, struct fail *f);
 
 /* Sets no_new_privs and reads it back. */
 int caps_no_new_privs(struct fail *f);

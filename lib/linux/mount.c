@@ -69,7 +69,7 @@ int mount_new(const char *type, const char *const options[], uint64_t attr, stru
 	return mount < 0 ? fail_sys(f, "mount file system (fsmount)", type) : mount;
 }
 
-static int read_back(int mount, uint64_t attr, const char *name, struct fail *f)
+int mount_prove(int mount, uint64_t attr, const char *name, struct fail *f)
 {
 	static const struct {
 		uint64_t attr;
@@ -91,12 +91,18 @@ static int read_back(int mount, uint64_t attr, const char *name, struct fail *f)
 	return 0;
 }
 
+int mount_put(int mount, int dir, const char *name, const char *path, struct fail *f)
+{
+	unsigned itself = *name ? 0 : MOVE_MOUNT_T_EMPTY_PATH;
+
+	if (sys_move_mount(mount, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH | itself) < 0)
+		return fail_sys(f, "attach mount (move_mount)", path);
+	return 0;
+}
+
 int mount_attach(int mount, int target, uint64_t attr, const char *name, struct fail *f)
 {
-	if (sys_move_mount(mount, "", target, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return fail_sys(f, "attach mount (move_mount)", name);
-	return read_back(mount, attr, name, f);
+	return mount_put(mount, target, "", name, f) < 0 ? -1 : mount_prove(mount, attr, name, f);
 }
 
 int mount_drop(const char *path, struct fail *f)

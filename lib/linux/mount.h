@@ -43,6 +43,15 @@ int mount_add(int mount, uint64_t attr, const char *name, struct fail *f);
  */
 int mount_attach(int mount, int target, uint64_t attr, const char *name, struct fail *f);
 
+/*
+ * Attaches without reading back: on `name` in `dir`, which is not followed when it is a link,
+ * or on `dir` itself where `name` is "". `path` is for the fail.
+ */
+int mount_put(int mount, int dir, const char *name, const char *path, struct fail *f);
+
+/* Reads back that the mount carries `attr`. */
+int mount_prove(int mount, uint64_t attr, const char *path, struct fail *f);
+
 /* Detaches all mounts at `path`, with those below, without following a link. */
 int mount_drop(const char *path, struct fail *f);
 
