@@ -249,7 +249,9 @@ def typing(door, box=""):
             terminal.expect(r"\$ $", 20)
             terminal.line("python3 -I /home/alice/sti.py; sleep 0.3; exit")
             typed = int(terminal.expect(r"typed=(\d+)", 20).group(1))
-            terminal.line("sleep 0.5; echo af''ter")
+            # What is typed now, before root's shell has its terminal back, may be thrown away.
+            terminal.expect(r"^exit\s+\$ ", 20)
+            terminal.line("sleep 0.2; echo af''ter")
             terminal.expect("^after", 20)
             terminal.line("exit")
             terminal.wait()
