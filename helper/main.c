@@ -14,13 +14,11 @@
 #include "lib/base/own.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define MODULE_FD 3
-#define EXIT_CALLED_WRONGLY 100
 #define EXIT_SYSTEM 111
 #define ASK_MS 5000 /* the module asks before it waits */
 
@@ -121,12 +119,6 @@ static int serve_module(void)
 	struct fail f = FAIL_BY("helper");
 	struct wire_verdict verdict;
 
-	if (!is_modules(MODULE_FD)) {
-		fputs("loginbox-helper is started by pam_loginbox.so, or by a user as a shell;\n"
-		      "the administrator's command is loginbox(8).\n",
-			stderr);
-		return EXIT_CALLED_WRONGLY;
-	}
 	if (hear_module(&s.ask, &s.login, &f) == 0 && serve(&s, &f) == 0)
 		return 0;
 	verdict_of_fail(&verdict, s.planned ? &s.plan : NULL, &f);
@@ -147,6 +139,9 @@ int main(int argc, char **argv)
 	}
 	if (!caller.privileged)
 		return shell_last(&caller, argv);
-	title_take(argc, argv);
-	return caller.ruid != 0 ? shell_run(&caller, argv) : serve_module();
+	if (caller.ruid == 0 && is_modules(MODULE_FD)) {
+		title_take(argc, argv);
+		return serve_module();
+	}
+	return shell_run(&caller, argc, argv);
 }

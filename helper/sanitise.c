@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -18,7 +19,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define ENV_VALUE_MAX 4096
+#define ENV_VALUE_MAX (128 << 10) /* what execve(2) takes: a whole command may be in one */
 #define SAFE_PATH "/usr/sbin:/usr/bin:/sbin:/bin"
 #define NOFILE_ROOM 4096
 
@@ -29,9 +30,31 @@ static const char *const env_kept[] = { "TERM=", "COLORTERM=", "LANG=", "LANGUAG
 	"DISPLAY=", "MAIL=", "SSH_CLIENT=", "SSH_CONNECTION=", "SSH_TTY=", "SSH_ORIGINAL_COMMAND=",
 	"SSH_AUTH_SOCK=" };
 
+/* A pair with a name that a shell could have given it, and of a size that leaves room. */
+static bool env_is_pair(const char *pair)
+{
+	size_t n = 0;
+
+	while ((pair[n] >= 'A' && pair[n] <= 'Z') || (pair[n] >= 'a' && pair[n] <= 'z') ||
+		pair[n] == '_' || (n && pair[n] >= '0' && pair[n] <= '9'))
+		n++;
+	return n && pair[n] == '=' && strlen(pair) <= ENV_VALUE_MAX;
+}
+
+/* The same name twice would be one value for who looks first and another for who looks last. */
+static bool env_is_new(char *const *env, size_t n, const char *pair)
+{
+	size_t name = strcspn(pair, "=") + 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(env[i], pair, name) == 0)
+			return false;
+	return true;
+}
+
 static bool env_is_kept(const char *pair)
 {
-	if (!strchr(pair, '=') || strlen(pair) > ENV_VALUE_MAX)
+	if (!env_is_pair(pair))
 		return false;
 	for (size_t i = 0; i < sizeof(env_kept) / sizeof(env_kept[0]); i++)
 		if (text_starts(pair, env_kept[i]))
@@ -43,8 +66,9 @@ static int take_environment(struct caller *out, struct fail *f)
 {
 	size_t n = 0;
 
+	out->whole_env = environ;
 	for (char **pair = environ; pair && *pair && n < CALLER_ENV_MAX; pair++) {
-		if (!env_is_kept(*pair))
+		if (!env_is_kept(*pair) || !env_is_new(out->env, n, *pair))
 			continue;
 		out->env[n] = strdup(*pair);
 		if (!out->env[n++])
@@ -156,6 +180,17 @@ static int settle_scheduling(struct fail *f)
 	return 0;
 }
 
+static int take_groups(struct caller *out, struct fail *f)
+{
+	int n = getgroups(0, NULL);
+
+	out->groups = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(gid_t));
+	if (!out->groups || (n = getgroups(n, out->groups)) < 0)
+		return fail_sys(f, "read groups", "");
+	out->n_groups = (size_t)n;
+	return 0;
+}
+
 static int become_root(struct fail *f)
 {
 	if (setresgid(0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresuid(0, 0, 0) < 0)
@@ -172,7 +207,7 @@ int sanitise(struct caller *out, int argc, struct fail *f)
 		return 0; /* no more than its caller: nothing to protect, nothing to reset */
 
 	/* From here on no signal, no trace, no freeze by the caller's own rights. */
-	if (become_root(f) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (take_groups(out, f) < 0 || become_root(f) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return fail_sys(f, "become root alone", "");
 	if (settle_signals(f) < 0 || settle_limits(out, f) < 0)
 		return -1;

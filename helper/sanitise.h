@@ -27,7 +27,10 @@ struct caller {
 	mode_t umask;
 	char cwd[PATH_MAX]; /* "" when it had none that could be named */
 	struct rlimit limits[RLIM_NLIMITS];
-	char *env[CALLER_ENV_MAX + 1]; /* pairs that a shell may have from its caller */
+	char *env[CALLER_ENV_MAX + 1]; /* pairs that a boxed shell may have from its caller */
+	char **whole_env; /* all of them, for a shell that is not boxed */
+	gid_t *groups;    /* supplementary, as the caller had them */
+	size_t n_groups;
 };
 
 /*

@@ -16,6 +16,24 @@ void say_as(unsigned uid, unsigned gid)
 	as_gid = gid;
 }
 
+void say_begin(void)
+{
+	openlog("loginbox", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
+}
+
+void say_result(const struct wire_verdict *verdict, const char *door, const char *user,
+	const char *result, int64_t ms)
+{
+	char line[1200];
+	struct text t = text_in(line, sizeof(line));
+
+	text_add(&t, "%.*s user=%s uid=%u rhost=- mode=%.*s result=%s ms=%lld",
+		(int)sizeof(verdict->words) - 1, verdict->words, user, as_uid,
+		(int)sizeof(verdict->mode) - 1, verdict->mode, result, (long long)ms);
+	text_clean(line);
+	syslog(LOG_AUTHPRIV | LOG_INFO, "%s: %s", door, line);
+}
+
 void say_fail(const struct fail *f)
 {
 	char words[700], line[800];

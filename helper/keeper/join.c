@@ -8,6 +8,7 @@
 #include "lib/base/text.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ struct join {
 	const struct plan *plan;
 	const struct session_login *login;
 	int64_t deadline_ms;
+	const char *only; /* this box's id; NULL: any */
 	bool done;
 };
 
@@ -52,6 +54,9 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 {
 	struct join *j = arg;
 	struct fail f = { 0 };
+
+	if (j->only && strcmp(j->only, box->id) != 0)
+		return 0;
 	OWN_FD sock = peer_connect(box);
 
 	if (sock < 0) {
@@ -59,7 +64,7 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 			sweep_box(place, box, 0);
 		return 0;
 	}
-	if (j->plan->share_user && ask(sock, j, box->id, &f) == 0)
+	if ((j->plan->share_user || j->only) && ask(sock, j, box->id, &f) == 0)
 		j->done = true;
 	return j->done;
 }
@@ -146,4 +151,22 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 		return 0;
 	place_box_forget(&place, &box);
 	return -1;
+}
+
+int join_box(const struct plan *plan, const char *id, const struct session_login *login,
+	int64_t deadline_ms, struct fail *f)
+{
+	struct join j = { .plan = plan, .login = login, .deadline_ms = deadline_ms, .only = id };
+	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
+
+	if (place_open(&place, f) < 0)
+		return -1;
+	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
+	if (lock < 0)
+		return -1;
+	place_each(&place, plan->account->uid, try_box, &j);
+	if (j.done)
+		return 0;
+	return fail_say(f, FAIL_REFUSED, "enter box", id,
+		"it has ended, or the policy has changed since it was made");
 }

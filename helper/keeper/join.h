@@ -19,4 +19,8 @@
 int join_or_start(const struct plan *plan, const struct session_login *login,
 	int64_t deadline_ms, struct fail *f);
 
+/* The same for one living box, `id`, whatever the policy would share: it is joined or not. */
+int join_box(const struct plan *plan, const char *id, const struct session_login *login,
+	int64_t deadline_ms, struct fail *f);
+
 #endif

@@ -137,7 +137,7 @@ struct key {
 	KEY(DEV, IN_BOX, "dev", KIND_WORD, "minimal", "host", "minimal", NULL, "/dev") \
 	KEY(DEV_ALLOW, IN_BOX, "dev_allow", KIND_LATER, "", "", "none", NULL, \
 		"more device nodes") \
-	KEY(TERMINAL, IN_BOX, "terminal", KIND_WORD, "auto", "relay", "auto", NULL, \
+	KEY(TERMINAL, IN_BOX, "terminal", KIND_WORD, "auto, relay", "", "auto", NULL, \
 		"the login's terminal") \
 	KEY(SYS, IN_BOX, "sys", KIND_WORD, "read-only", "none, host", "read-only", NULL, "/sys") \
 	KEY(PROC, IN_BOX, "proc", KIND_WORD, "masked", "open", "masked", NULL, "/proc") \

@@ -232,6 +232,7 @@ static int fill_box(struct plan *plan, const struct box *box, enum door door, st
 	text_copy(plan->box, sizeof(plan->box), box->name);
 	plan->share_user = is_word(box, KEY_SHARE, "user");
 	plan->log_socket = is_word(box, KEY_LOG_SOCKET, "yes");
+	plan->relay = is_word(box, KEY_TERMINAL, "relay");
 	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
 	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
 	plan->leftover_keep = get(box, KEY_LEFTOVER)->value.keep;

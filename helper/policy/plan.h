@@ -118,6 +118,7 @@ struct plan {
 	struct limit limits[PLAN_LIMITS];
 	uint64_t capabilities; /* bounding set kept, bit by number */
 	bool no_new_privs;
+	bool relay; /* a fresh pty for what the shell door runs */
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
 	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */

@@ -63,3 +63,13 @@ int plan_shell(char *out, size_t size, const struct box *box, const struct accou
 		return fail_say(f, FAIL_REFUSED, "run the shell", shell, "its name is too long");
 	return check_shell(shell, f);
 }
+
+void plan_shell_unboxed(char *out, size_t size, const struct account *account)
+{
+	const char *shell = account->shell[0] ? account->shell : "/bin/sh"; /* passwd(5) */
+
+	if (*shell != '/' || is_helper(shell))
+		shell = is_executable("/bin/bash") ? "/bin/bash" : "/bin/sh";
+	if (!text_copy(out, size, shell))
+		text_copy(out, size, "/bin/sh");
+}

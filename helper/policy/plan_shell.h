@@ -17,4 +17,8 @@
 int plan_shell(char *out, size_t size, const struct box *box, const struct account *account,
 	struct fail *f);
 
+/* The same for a user who is not boxed: passwd's, or the shell that stands in for the helper.
+ * Whatever it is, it is what would have run without us. */
+void plan_shell_unboxed(char *out, size_t size, const struct account *account);
+
 #endif
