@@ -21,6 +21,7 @@ static const struct admin_verb verbs[] = {
 	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
 	{ "pam", "add|remove SERVICE...", "put the module's two lines into /etc/pam.d, or take them out",
 		admin_pam },
+	{ "doctor", "[--json]", "what is wrong or missing on this host, and what to do", admin_doctor },
 	{ "off", "", "box nobody from now on (break-glass)", admin_off },
 	{ "on", "", "follow the policy again", admin_on },
 };

@@ -1,0 +1,90 @@
+#include "helper/admin/findings.h"
+
+#include "helper/admin/boxes.h"
+#include "lib/base/own.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = { "note", "warning", "error" };
+
+void findings_add(struct findings *all, enum severity severity, const char *subject,
+	const char *todo, const char *format, ...)
+{
+	struct finding *more = reallocarray(all->at, all->n + 1, sizeof(*more));
+	char *what = NULL;
+	va_list args;
+
+	if (!more) {
+		all->lost = true;
+		return;
+	}
+	all->at = more;
+	va_start(args, format);
+	int n = vasprintf(&what, format, args);
+	va_end(args);
+	struct finding found = { .severity = severity,
+		.subject = strdup(subject),
+		.what = n < 0 ? NULL : what,
+		.todo = strdup(todo) };
+	all->lost = all->lost || !found.subject || !found.what || !found.todo;
+	all->at[all->n++] = found;
+}
+
+static void print_json(const struct findings *all)
+{
+	printf("[");
+	for (size_t i = 0; i < all->n; i++) {
+		const struct finding *f = &all->at[i];
+		printf("%s\n {\"severity\": \"%s\", \"subject\": ", i ? "," : "", names[f->severity]);
+		boxes_json_text(stdout, f->subject ? f->subject : "");
+		printf(", \"what\": ");
+		boxes_json_text(stdout, f->what ? f->what : "");
+		printf(", \"todo\": ");
+		boxes_json_text(stdout, f->todo ? f->todo : "");
+		printf("}");
+	}
+	printf("%s]\n", all->n ? "\n" : "");
+}
+
+static void print_text(const struct findings *all)
+{
+	unsigned count[3] = { 0 };
+
+	for (int severity = SEVERITY_ERROR; severity >= SEVERITY_NOTE; severity--)
+		for (size_t i = 0; i < all->n; i++) {
+			const struct finding *f = &all->at[i];
+			if ((int)f->severity != severity)
+				continue;
+			count[severity]++;
+			printf("%s: %s: %s\n", names[severity], f->subject, f->what);
+			if (f->todo && *f->todo)
+				printf("    %s\n", f->todo);
+		}
+	printf("%u errors, %u warnings, %u notes\n", count[SEVERITY_ERROR], count[SEVERITY_WARNING],
+		count[SEVERITY_NOTE]);
+}
+
+int findings_print(const struct findings *all, bool json)
+{
+	int worst = all->lost ? SEVERITY_ERROR : SEVERITY_NOTE;
+
+	json ? print_json(all) : print_text(all);
+	for (size_t i = 0; i < all->n; i++)
+		if ((int)all->at[i].severity > worst)
+			worst = (int)all->at[i].severity;
+	return worst;
+}
+
+void findings_free(struct findings *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		free(all->at[i].subject);
+		free(all->at[i].what);
+		free(all->at[i].todo);
+	}
+	free(all->at);
+	*all = (struct findings){ 0 };
+}
