@@ -1,5 +1,6 @@
 /* The kernel, what is installed, sshd's configuration, and the state directory. */
 #include "helper/admin/doctor.h"
+#include "helper/admin/run.h"
 #include "helper/keeper/peer.h"
 #include "helper/state/place.h"
 #include "lib/base/fdio.h"
@@ -101,12 +102,9 @@ void doctor_sshd(struct findings *out, bool uses_rhost)
 	if (stat("/usr/sbin/sshd", &st) < 0)
 		return;
 	OWN_STR text = calloc(1, 65536);
-	/* A fixed command of root's own: sshd alone knows what its files mean. */
-	FILE *pipe = popen("/usr/sbin/sshd -T 2>/dev/null", "re");
-	size_t n = pipe && text ? fread(text, 1, 65535, pipe) : 0;
-	if (pipe)
-		pclose(pipe);
-	if (!n) {
+	/* sshd alone knows what its files mean. */
+	static const char *const ask[] = { "/usr/sbin/sshd", "-T", NULL };
+	if (!text || run_read(ask, text, 65536) <= 0) {
 		findings_add(out, SEVERITY_NOTE, "sshd", "run 'sshd -T' and see why",
 			"it could not be asked for its configuration");
 		return;
