@@ -8,9 +8,10 @@
  *	rendezvous, not yet answered
  *	socket pair; clone3 with the new
  *	  namespaces and a pidfd               dies with the keeper from here on
- *	waits, with the plan's deadline        cuts its mounts off
- *	                                       network, names, tree, devices (the plan's steps)
- *	                                       own 0-2 on the box's null device
+ *	the link's host side, meanwhile        cuts its mounts off
+ *	LINK -->                               names, tree, devices (the plan's steps)
+ *	waits, with the plan's deadline        own 0-2 on the box's null device
+ *	                                       the link's inside, when LINK has come
  *	                         <-- BUILT --- or FAILED with the first cause
  *	note with init's pid
  *	RUN -->
@@ -66,19 +67,48 @@ static void report(int control, enum sync_kind kind, const struct fdio_fds *fds,
 		_exit(1); /* the keeper is gone */
 }
 
+/* Before the tree is made: what /proc shows of a namespace is decided when it is opened. */
+static int join_network(const struct plan *plan, int *sysctls, struct fail *f)
+{
+	if (plan->net == PLAN_NET_PATH)
+		return build_network_join(plan->net_path, f);
+	if (plan->net != PLAN_NET_NAMED)
+		return 0;
+	*sysctls = open("/proc/sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *sysctls < 0 ? fail_sys(f, "open", "/proc/sys/net") : 0;
+}
+
+/* The keeper makes the link meanwhile; it has come when its word comes. */
+static int await_link(const struct plan *plan, const struct build_network *network, int control,
+	int sysctls, struct fail *f)
+{
+	struct sync word = { 0 };
+
+	if (plan->net != PLAN_NET_NAMED)
+		return 0;
+	ssize_t n = fdio_recv(control, &word, sizeof(word), NULL, NULL, 0, f);
+	if (n != sizeof(word) || word.kind != SYNC_LINK)
+		_exit(1);
+	return build_network_inside(network, plan, sysctls, f);
+}
+
 /* The inside process: everything up to RUN, then `live`. */
 static void __attribute__((noreturn))
-run_inside(const struct plan *plan, const char *id, int control, build_live *live)
+run_inside(const struct plan *plan, const char *id, struct build_network *network, int control,
+	build_live *live)
 {
 	struct fail f = FAIL_BY("inside");
 	struct sync go;
-	int ctl = -1, log_socket = -1;
+	int ctl = -1, log_socket = -1, sysctls = -1;
 
 	/* A keeper that died before this call has closed the other end: nobody says RUN. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
 		fail_sys(&f, "prepare init", "");
-	else if (build_inside(plan, id, &ctl, &log_socket, &f) == 0 && chdir("/") == 0)
-		renew_stdio(&f);
+	else if (join_network(plan, &sysctls, &f) == 0 &&
+		build_inside(plan, id, &ctl, &log_socket, &f) == 0 && chdir("/") == 0 &&
+		renew_stdio(&f) == 0)
+		await_link(plan, network, control, sysctls, &f);
+	own_fd_close(&sysctls);
 	if (fail_is_set(&f)) {
 		report(control, SYNC_FAILED, NULL, &f);
 		_exit(1);
@@ -92,8 +122,20 @@ run_inside(const struct plan *plan, const char *id, int control, build_live *liv
 	_exit(1);
 }
 
-int build_start(struct build *out, const struct plan *plan, const char *id, build_live *live,
-	struct fail *f)
+static int connect_box(const struct build *build, const struct plan *plan,
+	struct build_network *network, struct fail *f)
+{
+	const struct sync word = { .kind = SYNC_LINK };
+
+	if (plan->net != PLAN_NET_NAMED)
+		return 0;
+	if (build_network_host(network, plan, build->init_pid, f) < 0)
+		return -1;
+	return fdio_send(build->control, &word, sizeof(word), NULL, f);
+}
+
+int build_start(struct build *out, const struct plan *plan, const char *id,
+	struct build_network *network, build_live *live, struct fail *f)
 {
 	int pair[2], pidfd = -1;
 
@@ -112,14 +154,17 @@ int build_start(struct build *out, const struct plan *plan, const char *id, buil
 	if (pid == 0) {
 		/* Its own copy of the keeper's end would hide the keeper's death. */
 		own_fd_close(&ours);
-		run_inside(plan, id, theirs, live);
+		run_inside(plan, id, network, theirs, live);
 	}
 	*out = (struct build){ .init = pidfd,
 		.init_pid = pid,
 		.control = take_fd(&ours),
 		.ctl = -1,
 		.log_socket = -1 };
-	return 0;
+	if (connect_box(out, plan, network, f) == 0)
+		return 0;
+	build_abandon(out);
+	return -1;
 }
 
 static int hear_built(struct build *build, int64_t deadline_ms, struct fail *f)

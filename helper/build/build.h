@@ -6,6 +6,7 @@
 #ifndef HELPER_BUILD_BUILD_H
 #define HELPER_BUILD_BUILD_H
 
+#include "helper/build/build_network.h"
 #include "helper/policy/plan.h"
 #include "lib/base/fail.h"
 
@@ -26,8 +27,8 @@ struct build {
 typedef void build_live(int control);
 
 /* Makes the box's namespaces and its init, which begins to build; returns at once. */
-int build_start(struct build *out, const struct plan *plan, const char *id, build_live *live,
-	struct fail *f);
+int build_start(struct build *out, const struct plan *plan, const char *id,
+	struct build_network *network, build_live *live, struct fail *f);
 
 /*
  * Waits until init has built all of the plan, then lets it run. On failure (its own, or

@@ -42,7 +42,8 @@ static int begin_note(struct keeper *k, struct fail *f)
 static int build_box(struct keeper *k, int64_t deadline_ms, struct fail *f)
 {
 	if (begin_note(k, f) < 0 || life_open_rendezvous(k, f) < 0 ||
-		build_start(&k->build, k->plan, k->box.id, init_live, f) < 0)
+		build_network_take(&k->network, k->plan, &k->place, &k->box, deadline_ms, f) < 0 ||
+		build_start(&k->build, k->plan, k->box.id, &k->network, init_live, f) < 0)
 		return -1;
 	if (note_process_of(k->build.init_pid, &k->note.init) < 0 || write_note(k, f) < 0) {
 		fail_sys(f, "write note", k->box.id);
@@ -76,8 +77,9 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
 	if (let_stdio_go(&f) < 0 || build_box(k, deadline_ms, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {
-		place_box_forget(&k->place, &k->box);
 		build_abandon(&k->build);
+		build_network_end(&k->network, &k->place);
+		place_box_forget(&k->place, &k->box);
 		verdict_of_fail(&verdict, k->plan, &f);
 		verdict_send(k->sessions.n ? k->sessions.at[0].sock : login->sock, &verdict, -1, &f);
 		_exit(1);
@@ -95,6 +97,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	while (life_once(k, -1))
 		;
 	log_stop(&k->log);
+	build_network_end(&k->network, &k->place);
 	place_box_forget(&k->place, &k->box);
 	/* Nobody waits for this process any more: the time to look after what others left. */
 	sweep_now_and_then(&k->place);

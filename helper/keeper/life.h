@@ -30,6 +30,7 @@ struct keeper {
 	struct place_box box;
 	struct note note;
 	struct build build;
+	struct build_network network;
 	struct log log;
 	struct sessions sessions;
 	struct expire expire;

@@ -152,7 +152,7 @@ struct key {
 	KEY(CARRY, IN_BOX, "carry", KIND_LATER, "", "", "none", \
 		"KRB5CCNAME, SSH_AUTH_SOCK, XAUTHORITY", \
 		"what these variables name stays visible") \
-	KEY(NETWORK, IN_BOX, "network", KIND_WORD, "host, none", "path:*, *", "host", NULL, \
+	KEY(NETWORK, IN_BOX, "network", KIND_WORD, "host, none, path:*, *", "", "host", NULL, \
 		"the network of the box") \
 	KEY(NOFILE, IN_BOX, "nofile", KIND_LIMIT, "none", "", "none", NULL, "open files") \
 	KEY(NPROC, IN_BOX, "nproc", KIND_LIMIT, "none", "", "none", NULL, \
@@ -225,7 +225,40 @@ struct key {
 	KEY(WORKDIR, IN_BOX, "workdir", KIND_TEMPLATE, "", "", "%h", NULL, \
 		"where the session starts") \
 	KEY(SHELL, IN_BOX, "shell", KIND_PATH, "passwd", "", "passwd", NULL, \
-		"what the shell door runs")
+		"what the shell door runs") \
+\
+	KEY(NET_BRIDGE, IN_NETWORK, "bridge", KIND_TEXT, "", "", NULL, NULL, \
+		"boxes are ports of this bridge; without it each has a link of its own") \
+	KEY(NET_SUBNET, IN_NETWORK, "subnet", KIND_ADDRESSES, "", "", NULL, NULL, \
+		"the pool of IPv4 addresses") \
+	KEY(NET_SUBNET6, IN_NETWORK, "subnet6", KIND_ADDRESSES, "", "", NULL, NULL, \
+		"the pool of IPv6 addresses") \
+	KEY(NET_ADDRESS, IN_NETWORK, "address", KIND_TEXT, "", "", "by-uid", NULL, \
+		"by-uid, by-session, or fixed addresses") \
+	KEY(NET_UIDS, IN_NETWORK, "uids", KIND_RANGES, "", "", NULL, NULL, \
+		"the users that have an address by uid") \
+	KEY(NET_GATEWAY, IN_NETWORK, "gateway", KIND_TEXT, "", "", NULL, NULL, \
+		"the host's IPv4 address in the network") \
+	KEY(NET_GATEWAY6, IN_NETWORK, "gateway6", KIND_TEXT, "", "", NULL, NULL, \
+		"the host's IPv6 address in the network") \
+	KEY(NET_ROUTE, IN_NETWORK, "route.LABEL", KIND_TEXT, "", "", NULL, NULL, \
+		"one more route: CIDR, via ADDRESS, src ADDRESS") \
+	KEY(NET_MTU, IN_NETWORK, "mtu", KIND_NUMBER, "", "", NULL, NULL, \
+		"longest packet of the link") \
+	KEY(NET_IFNAME, IN_NETWORK, "ifname", KIND_TEXT, "", "", "eth0", NULL, \
+		"what the link is called in the box") \
+	KEY(NET_PEERS, IN_NETWORK, "peers", KIND_WORD, "isolated, open", "", "isolated", NULL, \
+		"whether boxes of this network reach each other") \
+	KEY(NET_MASQUERADE, IN_NETWORK, "masquerade", KIND_BOOL, "no, yes", "", "no", NULL, \
+		"the host forwards, under its own address") \
+	KEY(NET_ALLOW_OUT, IN_NETWORK, "allow_out", KIND_TEXT, "", "", "any", NULL, \
+		"what a box may open connections to") \
+	KEY(NET_DENY_OUT, IN_NETWORK, "deny_out", KIND_TEXT, "", "", "none", NULL, \
+		"what it may not, counted first") \
+	KEY(NET_DNS, IN_NETWORK, "dns", KIND_TEXT, "", "", "host", NULL, \
+		"the box's name servers") \
+	KEY(NET_RATE, IN_NETWORK, "rate", KIND_TEXT, "", "", "none", NULL, \
+		"most bits a second, in each direction")
 
 enum key_id {
 #define POLICY_KEY_ID(id, ...) KEY_##id,

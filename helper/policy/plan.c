@@ -3,6 +3,7 @@
 #include "helper/policy/expand.h"
 #include "helper/policy/match.h"
 #include "helper/policy/plan_hash.h"
+#include "helper/policy/plan_network.h"
 #include "helper/policy/plan_shell.h"
 #include "helper/policy/plan_tree.h"
 #include "lib/base/own.h"
@@ -183,10 +184,6 @@ static void fill_namespaces(struct plan *plan, const struct box *box)
 	plan->namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWCGROUP;
 	if (is_word(box, KEY_IPC, "private"))
 		plan->namespaces |= CLONE_NEWIPC;
-	if (is_word(box, KEY_NETWORK, "none")) {
-		plan->namespaces |= CLONE_NEWNET;
-		plan->loopback = true;
-	}
 }
 
 static int fill_names(struct plan *plan, const struct box *box, struct fail *f)
@@ -227,7 +224,8 @@ static int fill_places(struct plan *plan, const struct box *box, enum door door,
 	return 0;
 }
 
-static int fill_box(struct plan *plan, const struct box *box, enum door door, struct fail *f)
+static int fill_box(struct plan *plan, const struct policy *policy, const struct box *box,
+	enum door door, struct fail *f)
 {
 	text_copy(plan->box, sizeof(plan->box), box->name);
 	plan->share_user = is_word(box, KEY_SHARE, "user");
@@ -241,8 +239,9 @@ static int fill_box(struct plan *plan, const struct box *box, enum door door, st
 	plan->max_sessions = (unsigned)get(box, KEY_MAX_SESSIONS)->value.number;
 	fill_namespaces(plan, box);
 	fill_limits(plan, box);
-	if (fill_names(plan, box, f) < 0 || fill_places(plan, box, door, f) < 0 ||
-		plan_tree(plan, box, f) < 0)
+	if (plan_network(plan, policy, box, f) < 0 || fill_names(plan, box, f) < 0 ||
+		fill_places(plan, box, door, f) < 0 || plan_tree(plan, box, f) < 0 ||
+		plan_network_dns(plan, f) < 0)
 		return -1;
 	plan_hash(plan);
 	return 0;
@@ -266,7 +265,7 @@ int plan_make(struct plan *out, const struct policy *policy, const struct reques
 
 	fill_global(&plan, policy);
 	const struct box *box = judge(&plan, policy, request);
-	if (box && fill_box(&plan, box, request->door, f) < 0) {
+	if (box && fill_box(&plan, policy, box, request->door, f) < 0) {
 		plan_free(&plan);
 		return -1;
 	}

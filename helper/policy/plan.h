@@ -10,6 +10,7 @@
 #ifndef HELPER_POLICY_PLAN_H
 #define HELPER_POLICY_PLAN_H
 
+#include "helper/policy/network.h"
 #include "helper/policy/policy.h"
 #include "helper/policy/request.h"
 #include "lib/base/fail.h"
@@ -76,6 +77,13 @@ struct step {
 	gid_t gid;
 };
 
+enum plan_net {
+	PLAN_NET_HOST,
+	PLAN_NET_NONE,
+	PLAN_NET_PATH,  /* the namespace at net_path is joined */
+	PLAN_NET_NAMED, /* a link of its own in `network` */
+};
+
 struct limit {
 	bool set;
 	uint64_t soft, hard; /* RLIM_INFINITY is unlimited */
@@ -106,6 +114,9 @@ struct plan {
 	unsigned namespaces; /* CLONE_NEW* flags of the box's own */
 	char hostname[65], domainname[65];
 	bool loopback; /* bring lo up in the box's own network namespace */
+	enum plan_net net;
+	char net_path[256];
+	struct network network; /* with PLAN_NET_NAMED */
 	bool log_socket;
 	bool leftover_keep;      /* what is left after the last session lives while it runs */
 	uint64_t leftover_ms;    /* how long at most (keep), or still (kill); 0: without a time */

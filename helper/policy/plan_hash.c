@@ -60,6 +60,13 @@ void plan_hash(struct plan *plan)
 	add_text(&h, plan->hostname);
 	add_text(&h, plan->domainname);
 	add_number(&h, plan->loopback);
+	if (plan->net == PLAN_NET_PATH)
+		add_text(&h, plan->net_path);
+	if (plan->net == PLAN_NET_NAMED) {
+		/* The group is of the network's whole text. */
+		add_text(&h, plan->network.name);
+		add_number(&h, plan->network.group);
+	}
 	add_number(&h, plan->log_socket);
 	add_number(&h, plan->leftover_keep);
 	add_number(&h, plan->leftover_ms);

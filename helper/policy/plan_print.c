@@ -94,6 +94,10 @@ static void print_step(const struct step *step, FILE *to)
 
 void plan_print(const struct plan *plan, FILE *to)
 {
+	if (plan->net == PLAN_NET_PATH)
+		fprintf(to, "network joined at %s\n", plan->net_path);
+	if (plan->net == PLAN_NET_NAMED)
+		network_print(&plan->network, to);
 	for (size_t i = 0; i < plan->n_steps; i++)
 		print_step(&plan->steps[i], to);
 }

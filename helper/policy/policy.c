@@ -1,6 +1,7 @@
 #include "helper/policy/policy.h"
 
 #include "helper/policy/labels.h"
+#include "helper/policy/policy_network.h"
 #include "helper/policy/tree_rules.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
@@ -66,7 +67,11 @@ static int add_setting(struct policy *policy, struct settings *to, const struct 
 static int refuse_key(struct fail *f, const char *at, enum section section, const char *name)
 {
 	const char *nearest = key_nearest(section, name);
+	enum section other = section == IN_BOX ? IN_NETWORK : IN_BOX;
 
+	if ((section == IN_BOX || section == IN_NETWORK) && key_find(other, name))
+		return WRONG(f, at, "'%s' is a key of %s, not of %s", name,
+			key_section_name(other), key_section_name(section));
 	return WRONG(f, at, "'%s' is no key of %s%s%s%s", name, key_section_name(section),
 		nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
@@ -160,6 +165,15 @@ static int read_box(struct reader *r, const struct ini_section *from, const char
 	return read_keys(r, IN_BOX, from, &box->own);
 }
 
+static int read_network(struct reader *r, const struct ini_section *from, const char *at)
+{
+	struct policy_network *network = policy_add_network(r->policy, from->name, at, r->f);
+
+	if (!network || read_keys(r, IN_NETWORK, from, &network->says) < 0)
+		return -1;
+	return add_defaults(r->policy, IN_NETWORK, &network->says, r->f);
+}
+
 static int read_rule(struct reader *r, const struct ini_section *from, const char *at)
 {
 	struct policy *policy = r->policy;
@@ -194,7 +208,7 @@ static int read_section(struct reader *r, const struct ini_section *from, bool r
 	if (strcmp(from->kind, "box") == 0 && named)
 		return read_box(r, from, at);
 	if (strcmp(from->kind, "network") == 0 && named)
-		return WRONG(r->f, at, "[network %s] is not built yet", from->name);
+		return read_network(r, from, at);
 	return WRONG(r->f, at,
 		"[%s%s%s] is no section: [global], [box NAME], [network NAME], [rule NAME]",
 		from->kind, named ? " " : "", from->name);
@@ -381,7 +395,8 @@ int policy_make(struct policy **out, const struct config *config, struct fail *f
 		return out_of_memory(f);
 	if (add_box(policy, "base", "", f) < 0 || read_files(policy, config, f) < 0 ||
 		add_defaults(policy, IN_GLOBAL, &policy->global, f) < 0 ||
-		check_global(policy, f) < 0 || resolve_boxes(policy, f) < 0 || resolve_rules(policy, f) < 0) {
+		check_global(policy, f) < 0 || resolve_boxes(policy, f) < 0 ||
+		policy_resolve_networks(policy, f) < 0 || resolve_rules(policy, f) < 0) {
 		policy_free(policy);
 		return -1;
 	}
@@ -426,6 +441,7 @@ void policy_free(struct policy *policy)
 		free(policy->rules[i]->says.labelled);
 		free(policy->rules[i]);
 	}
+	policy_free_networks(policy);
 	while (policy->settings) {
 		struct setting *s = policy->settings;
 		policy->settings = s->next;

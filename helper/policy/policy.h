@@ -12,6 +12,7 @@
 
 #include "helper/policy/config.h"
 #include "helper/policy/keys.h"
+#include "helper/policy/network.h"
 #include "helper/policy/value.h"
 #include "lib/base/fail.h"
 #include "lib/base/report.h"
@@ -68,12 +69,22 @@ struct rule {
 	const struct box *box; /* with RULE_BOX */
 };
 
+/* One [network NAME]. */
+struct policy_network {
+	struct network net;
+	char name[INI_NAME_MAX + 1];
+	char *at; /* FILE:LINE of the section's line */
+	struct settings says;
+};
+
 struct policy {
 	struct settings global;
 	struct box **boxes; /* boxes[0] is base */
 	size_t n_boxes;
 	struct rule **rules; /* in the order in which they are tried */
 	size_t n_rules;
+	struct policy_network **networks;
+	size_t n_networks;
 	struct setting *settings;
 };
 
@@ -94,6 +105,8 @@ int policy_make(struct policy **out, const struct config *config, struct fail *f
 int policy_warn(const struct policy *policy, struct report *report, struct fail *f);
 
 const struct box *policy_find_box(const struct policy *policy, const char *name);
+
+const struct policy_network *policy_find_network(const struct policy *policy, const char *name);
 
 void policy_free(struct policy *policy);
 

@@ -171,7 +171,7 @@ void place_box_hide(const struct place *place, const struct place_box *box)
 
 void place_box_forget(const struct place *place, const struct place_box *box)
 {
-	static const char *const files[] = { "sock", "note", "note.new" };
+	static const char *const files[] = { "sock", "note", "note.new", "network" };
 	char path[64];
 
 	count_path(path, sizeof(path), box);

@@ -1,0 +1,238 @@
+#include "helper/build/network_keep.h"
+
+#include "helper/policy/network_rules.h"
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define FORWARD "/proc/sys/net/ipv4/ip_forward"
+#define FORWARD6 "/proc/sys/net/ipv6/conf/all/forwarding"
+
+/* ---- sysctls ---------------------------------------------------------------------------- */
+
+static int write_value(const char *path, const char *value, struct fail *f)
+{
+	OWN_FD fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return fail_sys(f, "write", path);
+	return 0;
+}
+
+static bool is_on(const char *path)
+{
+	char value[16];
+	return fdio_read_at(AT_FDCWD, path, value, sizeof(value)) > 0 && value[0] != '0';
+}
+
+int network_sysctl(const char *family, const char *link, const char *key, const char *value,
+	struct fail *f)
+{
+	char path[128];
+	struct fail cause = { 0 };
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, link, key);
+	if (write_value(path, value, &cause) == 0)
+		return 0;
+	/* A kernel without IPv6 has nothing to switch off. */
+	if (cause.err == ENOENT && strcmp(key, "disable_ipv6") == 0)
+		return 0;
+	return fail_err(f, cause.err, cause.step, path);
+}
+
+/* ---- rules ------------------------------------------------------------------------------ */
+
+static void rules_name(char out[32], uint32_t group)
+{
+	snprintf(out, 32, "rules-%08x", group);
+}
+
+/* Kept beside the leases: who removes or repairs them may have another policy by then. */
+static int keep_text(const struct place *place, const struct network *net, const char *text,
+	struct fail *f)
+{
+	char name[32], new[40];
+	OWN_FD dir = lease_directory(place, net->name, f);
+
+	if (dir < 0)
+		return -1;
+	rules_name(name, net->group);
+	snprintf(new, sizeof(new), "%s.new", name);
+	OWN_FD fd = openat(dir, new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fdio_write_all(fd, text, strlen(text)) < 0 ||
+		renameat(dir, new, dir, name) < 0)
+		return fail_sys(f, "keep rules of network", net->name);
+	return 0;
+}
+
+/* The first line names the bridge, as a comment of nft(8); the commands follow. */
+static char *make_text(const struct network *net)
+{
+	OWN_STR text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		return NULL;
+	fprintf(to, "# %s%s\n", net->bridged ? "ports of " : "", net->link);
+	network_rules(net, to);
+	return fclose(to) == 0 ? take_str(&text) : NULL;
+}
+
+/*
+ * A host that does not forward begins to, for boxes alone: the guard is there before. For
+ * IPv6 the host would stop to listen to its own routers, so that stays its own decision.
+ */
+static int forward(const struct network *net, struct fail *f)
+{
+	OWN_STR text = NULL;
+	size_t size;
+
+	if (network_forwards(net, SIX) && !is_on(FORWARD6))
+		return fail_say(f, FAIL_REFUSED, "forward IPv6", net->name,
+			"the host must forward it: set net.ipv6.conf.all.forwarding to 1");
+	if (!network_forwards(net, FOUR) || is_on(FORWARD))
+		return 0;
+	FILE *to = open_memstream(&text, &size);
+	if (!to)
+		return fail_err(f, ENOMEM, "forward", net->name);
+	network_rules_guard(to);
+	if (fclose(to) != 0 || nft_run(text, f) < 0)
+		return -1;
+	return write_value(FORWARD, "1", f);
+}
+
+static int ensure_rules(const struct place *place, const struct network *net, struct fail *f)
+{
+	OWN_STR text = make_text(net);
+
+	if (!text)
+		return fail_err(f, ENOMEM, "make rules of network", net->name);
+	if (keep_text(place, net, text, f) < 0 || nft_run(text, f) < 0)
+		return -1;
+	return forward(net, f);
+}
+
+/* ---- the bridge ----------------------------------------------------------------------------- */
+
+static bool is_ours(const struct link_seen *link)
+{
+	return (link->group & NETWORK_GROUP_MASK) == NETWORK_GROUP;
+}
+
+static bool is_right(const struct network *net, const struct link_seen *link)
+{
+	return strcmp(link->kind, "bridge") == 0 && link->group == net->group &&
+		(link->flags & IFF_UP);
+}
+
+static void add_gateways(struct netlink_batch *batch, const struct network *net, int index)
+{
+	for (int i = FOUR; i <= SIX; i++) {
+		const struct network_family *fam = &net->family[i];
+		struct link_address gateway = { .family = i == SIX ? AF_INET6 : AF_INET,
+			.bytes = fam->gateway.bytes,
+			.bits = net->bridged ? fam->bits : i == SIX ? 128 : 32 };
+		if (!fam->used || !fam->has_gateway)
+			continue;
+		link_add_address(batch, index, &gateway, net->link);
+		netlink_pardon(batch, EEXIST);
+	}
+}
+
+static int dress_bridge(const struct network *net, struct nl_sock *sock, int index, struct fail *f)
+{
+	struct netlink_batch batch = { 0 };
+	bool six = net->family[SIX].used;
+
+	if (network_sysctl("ipv4", net->link, "proxy_arp", "0", f) < 0 ||
+		network_sysctl("ipv6", net->link, six ? "accept_ra" : "disable_ipv6", six ? "0" : "1",
+			f) < 0)
+		return -1;
+	if (six)
+		link_no_own_address(&batch, index, net->link);
+	link_set_group(&batch, index, net->group, net->link);
+	add_gateways(&batch, net, index);
+	link_up(&batch, index, LINK_PLAIN, net->link);
+	return netlink_send(sock, &batch, f);
+}
+
+static int make_bridge(const struct network *net, struct nl_sock *sock, struct fail *f)
+{
+	struct netlink_batch batch = { 0 };
+	struct link_seen link;
+	uint8_t mac[6];
+
+	network_mac(net, mac);
+	link_add_bridge(&batch, net->link, 0, net->group, mac);
+	if (netlink_send(sock, &batch, f) < 0)
+		return -1;
+	if (link_find(sock, net->link, 0, &link, f) == 0 &&
+		dress_bridge(net, sock, link.index, f) == 0)
+		return link.index;
+	struct fail ignored = { 0 };
+	link_remove(&batch, link.index, net->link);
+	netlink_send(sock, &batch, &ignored);
+	return -1;
+}
+
+static int ensure_bridge(const struct network *net, struct nl_sock *sock, struct fail *f)
+{
+	struct fail absent = { 0 };
+	struct link_seen link;
+
+	if (link_find(sock, net->link, 0, &link, &absent) < 0)
+		return absent.err == ENODEV ? make_bridge(net, sock, f)
+					    : fail_err(f, absent.err, absent.step, net->link);
+	if (!is_ours(&link) || strcmp(link.kind, "bridge") != 0)
+		return fail_say(f, FAIL_REFUSED, "make bridge", net->link,
+			"there is a link of that name that is not ours");
+	if (is_right(net, &link))
+		return link.index;
+	return dress_bridge(net, sock, link.index, f) < 0 ? -1 : link.index;
+}
+
+/* Whether all is there; the bridge's index, 0 when something is missing, -1 failed. */
+static int look(const struct network *net, struct nl_sock *sock, struct fail *f)
+{
+	struct nft_chain chains[NETWORK_CHAINS];
+	struct fail absent = { 0 };
+	struct link_seen link;
+
+	int there = nft_has_chains(chains, network_rules_chains(net, chains), f);
+	if (there <= 0)
+		return there;
+	if (link_find(sock, net->link, 0, &link, &absent) < 0 || !is_right(net, &link))
+		return 0;
+	if (network_forwards(net, SIX) && !is_on(FORWARD6))
+		return 0;
+	return network_forwards(net, FOUR) && !is_on(FORWARD) ? 0 : link.index;
+}
+
+int network_ensure(const struct place *place, const struct network *net, struct nl_sock *sock,
+	int *bridge, struct fail *f)
+{
+	OWN_FD shared = lease_lock(place, LOCK_SH, f);
+
+	if (shared < 0 || (*bridge = look(net, sock, f)) < 0)
+		return -1;
+	if (*bridge > 0)
+		return 0;
+	own_fd_close(&shared);
+	OWN_FD alone = lease_lock(place, LOCK_EX, f);
+	if (alone < 0 || (*bridge = look(net, sock, f)) < 0)
+		return -1;
+	if (*bridge > 0)
+		return 0;
+	if (ensure_rules(place, net, f) < 0 || (*bridge = ensure_bridge(net, sock, f)) < 0)
+		return -1;
+	return 0;
+}

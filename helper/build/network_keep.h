@@ -1,0 +1,58 @@
+/*
+ * network_keep.h - what all boxes of one network have in common on the host: the rules, and
+ * the bridge that holds the gateway's addresses. Made by the first box, removed a moment
+ * after the last one, so that a login after another finds them.
+ *
+ * Runs in the host's namespaces as root: the keeper, a login's helper, `loginbox gc`.
+ *
+ * Uses: helper/policy/network_rules, helper/state/lease, lib/linux/{link,nft,netlink}.
+ */
+#ifndef HELPER_BUILD_NETWORK_KEEP_H
+#define HELPER_BUILD_NETWORK_KEEP_H
+
+#include "helper/policy/network.h"
+#include "helper/state/lease.h"
+#include "lib/base/fail.h"
+#include "lib/linux/netlink.h"
+
+#include <stdbool.h>
+
+/*
+ * Sees to it that rules and bridge are there; makes what is missing, rules first. The caller
+ * has a lease of the network already, so that nobody removes them after. `*bridge` gets the
+ * bridge's index. A link of that name that is not ours is refused.
+ */
+int network_ensure(const struct place *place, const struct network *net, struct nl_sock *sock,
+	int *bridge, struct fail *f);
+
+/* A sysctl of the caller's network namespace: "ipv6", "lb0", "accept_ra", "0". */
+int network_sysctl(const char *family, const char *link, const char *key, const char *value,
+	struct fail *f);
+
+/* Removes what the lease names, when it is still ours, then the lease. Idempotent. */
+void network_undo(const struct place *place, const struct lease *lease);
+
+/* Commands of nft(8) that "add" or "delete" the pins of a port: its own addresses only. */
+void network_pin_text(const struct lease *lease, const char *verb, char *out, size_t size);
+
+/* Whether keeper or init of the lease's box is still there. */
+bool network_box_lives(const struct place *place, const struct place_box *box);
+
+/* Undoes the leases of boxes that are dead; of all networks with NULL. Returns how many. */
+unsigned network_sweep(const struct place *place, const char *network);
+
+/*
+ * Waits until the network has been without a box for a moment, then removes rules and
+ * bridge. Returns at once while there are boxes, or when another process waits already.
+ */
+void network_linger(const struct place *place, const char *network);
+
+/* What gc finds out and does for one network; `dry` only counts. */
+struct network_gc {
+	bool dry;
+	unsigned leases, rules, repaired;
+};
+int network_gc(const struct place *place, const char *network, struct network_gc *gc,
+	struct fail *f);
+
+#endif
