@@ -146,6 +146,16 @@ int step_file(struct inside *in, const struct step *s, struct fail *f)
 	return 0;
 }
 
+int step_show(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD source = inside_open(in, s->source, f);
+
+	if (source < 0)
+		return fail_sys(f, "open", s->source);
+	OWN_FD copy = mount_copy(source, s->attr, s->source, f);
+	return copy < 0 ? -1 : inside_attach(in, copy, s, s->attr, f);
+}
+
 int step_link(struct inside *in, const struct step *s, struct fail *f)
 {
 	const char *name;

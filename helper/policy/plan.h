@@ -54,6 +54,7 @@ enum step_op {
 	STEP_ROOT,   /* the box's root becomes the prepared tree `source`, or a fresh tmpfs */
 	STEP_THAW,   /* `source` of the host as it was before STEP_FREEZE, seen at `target` */
 	STEP_SEAL,   /* `attr` added to the mount at `target` alone */
+	STEP_SHOW,   /* the file `source` of the box's own, seen at `target` too, with `attr` */
 	STEP_LOG_SOCKET, /* /dev/log at `target`, the keeper's */
 	STEP_MARKER, /* the box's marker at `target` */
 };

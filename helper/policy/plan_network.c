@@ -127,7 +127,7 @@ int plan_network_dns(struct plan *plan, struct fail *f)
 	}
 	if (ADD(.op = STEP_FILE, .target = RESOLV_OURS, .source = text, .mode = 0644) < 0)
 		return -1;
-	return ADD(.op = STEP_TREE, .target = RESOLV, .source = RESOLV_OURS,
+	return ADD(.op = STEP_SHOW, .target = RESOLV, .source = RESOLV_OURS,
 		.attr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 			MOUNT_ATTR_NOEXEC);
 }

@@ -46,6 +46,7 @@ static const char *const verbs[] = {
 	[STEP_FREEZE] = "freeze",
 	[STEP_ROOT] = "root",
 	[STEP_THAW] = "thaw",
+	[STEP_SHOW] = "show",
 	[STEP_SEAL] = "seal",
 	[STEP_LOG_SOCKET] = "log",
 	[STEP_MARKER] = "marker",
