@@ -61,7 +61,7 @@ MAIN_SRC   := $(wildcard helper/*.c)
 # The module stands on few modules of lib/, so that it links libpam and libc alone.
 MODULE_SRC := $(wildcard pam/*.c) lib/base/fail.c lib/base/fdio.c lib/base/text.c \
 	lib/linux/sys.c lib/linux/ns.c lib/linux/rlimit.c lib/linux/caps.c lib/linux/keys.c \
-	lib/linux/cwd.c lib/linux/fds.c lib/linux/tty.c
+	lib/linux/cwd.c lib/linux/fds.c lib/linux/tty.c lib/linux/seccomp.c
 UNIT_SRC   := $(wildcard tests/unit/test_*.c tests/fuzz/test_*.c)
 
 V ?=
@@ -69,7 +69,7 @@ Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $@)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-ENGINE_OBJ := $(call obj,$(LIB_SRC) $(HELPER_SRC))
+ENGINE_OBJ := $(call obj,$(LIB_SRC) $(HELPER_SRC)) $(B)/gen/filters.o
 UNIT_BIN   := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 # The floor is static, which sanitizers are not.
 BENCH_BIN  := $(if $(SANITIZE),,$(B)/tests/bench/floor $(B)/tests/bench/meter)
@@ -83,6 +83,20 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(OURS) $(HARDEN) $(NL_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Runs here and now: the filters of system calls that every login has are made once.
+$(B)/tools/filters: $(call obj,tools/filters.c lib/linux/seccomp_make.c lib/base/fail.c lib/base/text.c)
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
+
+$(B)/gen/filters.c: $(B)/tools/filters
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)$< >$@.new && mv $@.new $@
+
+$(B)/gen/filters.o: $(B)/gen/filters.c
+	$(call say,CC)
+	$(Q)$(CC) $(OURS) $(HARDEN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ)
 	$(call say,LINK)

@@ -105,7 +105,7 @@ static int serve(struct service *s, struct fail *f)
 		return -1;
 	if (s->plan.verdict != VERDICT_BOX) {
 		verdict_of_plan(&verdict, &s->plan, "-");
-		return verdict_send(MODULE_FD, &verdict, -1, f);
+		return verdict_send(MODULE_FD, &verdict, -1, -1, f);
 	}
 	unsigned limit_ms = s->plan.timeout_ms;
 	if (s->ask.deadline_ms && s->ask.deadline_ms < limit_ms)
@@ -122,7 +122,7 @@ static int serve_module(void)
 	if (hear_module(&s.ask, &s.login, &f) == 0 && serve(&s, &f) == 0)
 		return 0;
 	verdict_of_fail(&verdict, s.planned ? &s.plan : NULL, &f);
-	verdict_send(MODULE_FD, &verdict, -1, &(struct fail){ 0 });
+	verdict_send(MODULE_FD, &verdict, -1, -1, &(struct fail){ 0 });
 	return EXIT_SYSTEM;
 }
 

@@ -106,8 +106,9 @@ static int hear_verdict(struct ask *out, int64_t deadline_ms, struct fail *f)
 		deadline_ms, f);
 
 	if (n == (ssize_t)sizeof(out->verdict) && wire_is(&out->verdict.head, WIRE_VERDICT) &&
-		fds.n == (out->verdict.answer == WIRE_ENTER)) {
+		fds.n == (out->verdict.answer == WIRE_ENTER ? 1u + out->verdict.filtered : 0)) {
 		out->init = fds.n ? fds.fd[0] : -1;
+		out->filter = fds.n > 1 ? fds.fd[1] : -1;
 		return 0;
 	}
 	fdio_fds_close(&fds);
@@ -190,7 +191,7 @@ int ask_helper(struct ask *out, struct wire_open *open, struct fail *f)
 	struct sigaction was, plain = { .sa_handler = SIG_DFL };
 	sigset_t all, mask;
 
-	*out = (struct ask){ .sock = -1, .init = -1 };
+	*out = (struct ask){ .sock = -1, .init = -1, .filter = -1 };
 	open->head = WIRE_HEAD(WIRE_OPEN);
 	open->ruid = getuid();
 

@@ -12,6 +12,7 @@
 struct ask {
 	int sock; /* the session's socket, the caller's after success */
 	int init; /* pidfd of the box's init with WIRE_ENTER, else -1 */
+	int filter; /* of system calls, with WIRE_ENTER where the verdict says so, else -1 */
 	struct wire_verdict verdict;
 };
 

@@ -1,51 +1,77 @@
 #include "pam/enter.h"
 
 #include "lib/base/own.h"
+#include "lib/base/text.h"
 #include "lib/linux/caps.h"
 #include "lib/linux/cwd.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/keys.h"
 #include "lib/linux/ns.h"
 #include "lib/linux/rlimit.h"
+#include "lib/linux/seccomp.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-/* sshd's monitor and sudo die with fewer descriptors. */
-#define NOFILE_FLOOR 64
+/* What would give the user more than pam_limits left: they only become less. */
+static bool is_only_lowered(int resource)
+{
+	return resource == RLIMIT_NICE || resource == RLIMIT_RTPRIO || resource == RLIMIT_MEMLOCK;
+}
 
-/* Lower only: pam_limits and the caller may already be stricter. */
-static int lower_limit(int resource, const struct wire_limit *want, struct fail *f)
+/*
+ * As the policy says. Without CAP_SYS_RESOURCE a hard limit cannot be raised: then the
+ * lower one stays, and the log line says so. Values of which this application would die
+ * are not among them: the plan keeps those for a last exec.
+ */
+static int set_limit(int resource, const struct wire_limit *want, struct text *lowered,
+	struct fail *f)
 {
 	struct rlimit now;
-	bool lowered;
+	rlim_t soft = want->soft, hard = want->hard;
+	bool less = false;
 
 	if (getrlimit(resource, &now) < 0)
 		return fail_sys(f, "read limit", "");
-	rlim_t floor = resource == RLIMIT_NOFILE ? NOFILE_FLOOR : 0;
-	rlim_t hard = want->hard < floor ? floor : want->hard;
-	rlim_t soft = want->soft < floor ? floor : want->soft;
-	if (now.rlim_max < hard)
+	if (is_only_lowered(resource) && now.rlim_max < hard) {
 		hard = now.rlim_max;
+		less = true;
+	}
 	if (hard < soft)
 		soft = hard;
-	return rlimit_set(resource, soft, hard, &lowered, f);
-}
-
-static int give_up(const struct wire_verdict *v, int status, struct fail *f)
-{
-	for (int i = 0; i < WIRE_LIMITS; i++)
-		if ((v->limits_set >> i & 1) && lower_limit(i, &v->limits[i], f) < 0)
-			return -1;
-	if (caps_bound_by(v->capabilities, status, f) < 0)
+	bool stays;
+	if (rlimit_set(resource, soft, hard, &stays, f) < 0)
 		return -1;
-	return v->no_new_privs ? caps_no_new_privs(f) : 0;
+	if (less || stays)
+		text_add(lowered, "%s%s", lowered->len ? "," : " lower=", rlimit_name(resource));
+	return 0;
 }
 
-int enter_box(int init, const struct wire_verdict *verdict, bool *entered, struct fail *f)
+static int give_up(struct wire_verdict *v, int filter, int status, struct fail *f)
+{
+	char names[160];
+	struct text lowered = text_in(names, sizeof(names));
+
+	for (int i = 0; i < WIRE_LIMITS; i++)
+		if ((v->limits_set >> i & 1) && set_limit(i, &v->limits[i], &lowered, f) < 0)
+			return -1;
+	struct text words = { v->words, sizeof(v->words), strlen(v->words), false };
+	text_add(&words, "%s", names);
+	if (caps_bound_by(v->capabilities, status, f) < 0 || caps_no_inheritable(f) < 0)
+		return -1;
+	if (v->no_new_privs && caps_lock_root(f) < 0)
+		return -1;
+	if (v->no_new_privs && caps_no_new_privs(f) < 0)
+		return -1;
+	/* The last step: it may forbid what comes before. It leaves what closing needs. */
+	return v->filtered ? seccomp_apply(filter, f) : 0;
+}
+
+int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered, struct fail *f)
 {
 	char cwd[PATH_MAX];
 	const char *const dirs[] = { cwd, verdict->home, NULL };
@@ -65,7 +91,7 @@ int enter_box(int init, const struct wire_verdict *verdict, bool *entered, struc
 	cwd_enter_as(verdict->uid, verdict->gid, dirs);
 	if (keys_renew(f) < 0)
 		return -1;
-	return give_up(verdict, status, f);
+	return give_up(verdict, filter, status, f);
 }
 
 int enter_host(int back[WIRE_FD_CWD + 1], struct fail *f)

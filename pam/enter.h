@@ -12,11 +12,13 @@
 #include <stdbool.h>
 
 /*
- * All six namespaces at once, the directory, then what is given up. `*entered` says on
+ * All six namespaces at once, the directory, then what is given up, `filter`
+ * (of system calls, -1: none) last. `*entered` says on
  * failure whether the namespaces are the box's by now: then the way back must be taken.
- * What was given up stays given up.
+ * What was given up stays given up. The words of the
+ * verdict get `lower=NAME,...` for limits that could not be raised to what they should be.
  */
-int enter_box(int init, const struct wire_verdict *verdict, bool *entered, struct fail *f);
+int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered, struct fail *f);
 
 /* The way back, by the descriptors that the keeper kept; they are closed in every case. */
 int enter_host(int back[WIRE_FD_CWD + 1], struct fail *f);

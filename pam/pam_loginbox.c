@@ -167,8 +167,9 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 	}
 	tell_prepare(tell);
 	int result = fstat(ask->sock, &st) < 0 ? fail_sys(&f, "look at own socket", "")
-					       : enter_box(ask->init, &ask->verdict, &entered, &f);
+					       : enter_box(ask->init, ask->filter, &data->verdict, &entered, &f);
 	own_fd_close(&ask->init);
+	own_fd_close(&ask->filter);
 	if (result < 0) {
 		leave_again(ask, entered);
 		return refuse_failed(tell, data, &f);
@@ -274,6 +275,7 @@ static int open_session(struct tell *tell, const struct args *args)
 	code = act_on(tell, data, &ask, args);
 	own_fd_close(&ask.sock);
 	own_fd_close(&ask.init);
+	own_fd_close(&ask.filter);
 	return code;
 }
 

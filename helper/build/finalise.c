@@ -1,21 +1,27 @@
 /*
  * What is given up, in this order:
  *
- *  1. limits        while the process may still set any of them; only ever lower
+ *  1. limits        while the process may still set any of them; only ever lower. Those that
+ *                   would stop the steps below wait until 9
  *  2. bounding set  needs CAP_SETPCAP, which goes with the uid
- *  3. groups, gid   before the uid: a process that is no longer root may not change them
- *  4. uid           real, effective, saved; file system id follows; capabilities go with it
- *  5. proof         root must not come back
- *  6. capability    permitted, effective, inheritable: emptied and read back, for a kernel
- *     sets          whose securebits kept them
- *  7. no_new_privs  last: nothing above needs an exec, and nothing below undoes it
- *  8. keyring       as the user, so that the user owns it
+ *  3. securebits    the same; where a set-uid program may still make root, they stay
+ *  4. groups, gid   before the uid: a process that is no longer root may not change them
+ *  5. uid           real, effective, saved; file system id follows; capabilities go with it
+ *  6. proof         root must not come back
+ *  7. capability    permitted, effective, inheritable: what is ambient, else emptied, and
+ *     sets          read back, for a kernel whose securebits kept them
+ *  8. no_new_privs, keyring: as the user, so that the user owns it
+ *  9. late limits   as the user, who may lower them
+ * 10. filter        of system calls: at the end, because it may forbid what stands above. But
+ *                   without no_new_privs it needs CAP_SYS_ADMIN: then it comes before 2
  */
 #include "helper/build/finalise.h"
 
+#include "helper/build/filter.h"
 #include "lib/linux/caps.h"
 #include "lib/linux/keys.h"
 #include "lib/linux/rlimit.h"
+#include "lib/linux/seccomp.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -23,13 +29,23 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static int set_limits(const struct plan *plan, const struct rlimit *had, struct fail *f)
+/*
+ * What would stop the steps below, or the exec: a user over RLIMIT_NPROC may not become the
+ * user and then exec; a file size of 0 stops a write. They are set as the user.
+ */
+static bool is_late(int resource)
+{
+	return resource == RLIMIT_NPROC || resource == RLIMIT_NOFILE || resource == RLIMIT_FSIZE ||
+		resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_CPU;
+}
+
+static int set_limits(const struct plan *plan, const struct rlimit *had, bool late, struct fail *f)
 {
 	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
 		struct rlimit now;
 		bool lowered;
 
-		if (!rlimit_name(i))
+		if (!rlimit_name(i) || is_late(i) != late)
 			continue;
 		if (had)
 			now = had[i];
@@ -61,7 +77,7 @@ static int prove_user(uid_t uid, gid_t gid, struct fail *f)
 	return 0;
 }
 
-int finalise_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, struct fail *f)
+static int become_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, struct fail *f)
 {
 	if (setgroups(n_groups, groups) < 0)
 		return fail_sys(f, "set groups", "");
@@ -72,23 +88,57 @@ int finalise_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, st
 	/* Becoming another user makes a process dumpable again in some kernels' eyes. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return fail_sys(f, "stay undumpable", "");
-	if (prove_user(uid, gid, f) < 0)
-		return -1;
-	return uid == 0 ? 0 : caps_clear(f);
+	return prove_user(uid, gid, f);
 }
 
-int finalise(const struct plan *plan, const struct rlimit *had, struct fail *f)
+int finalise_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, struct fail *f)
+{
+	if (become_user(uid, gid, groups, n_groups, f) < 0)
+		return -1;
+	return uid == 0 ? 0 : caps_set(0, f);
+}
+
+/* The user with what the plan leaves: the ambient set survives the change by the kernel's
+ * "keep capabilities", and the proof runs while nothing of it is effective. */
+static int become_boxed(const struct plan *plan, struct fail *f)
+{
+	const struct account *who = plan->account;
+
+	if (caps_bound(plan->capabilities, f) < 0)
+		return -1;
+	if (plan->no_new_privs && caps_lock_root(f) < 0)
+		return -1;
+	if (plan->ambient && caps_keep(f) < 0)
+		return -1;
+	if (become_user(who->uid, who->gid, who->groups, who->n_groups, f) < 0)
+		return -1;
+	return plan->ambient ? caps_raise(plan->ambient, f) : caps_set(0, f);
+}
+
+static int put_filter(const struct plan *plan, int filter, struct fail *f)
+{
+	if (!filter_is_wanted(plan))
+		return 0;
+	if (filter < 0)
+		return fail_say(f, FAIL_SYSTEM, "filter system calls", "", "there is no filter");
+	return seccomp_apply(filter, f);
+}
+
+int finalise(const struct plan *plan, const struct rlimit *had, int filter, struct fail *f)
 {
 	const struct account *who = plan->account;
 	bool boxed = plan->verdict == VERDICT_BOX;
 
-	if (set_limits(plan, had, f) < 0)
+	if (set_limits(plan, had, false, f) < 0)
 		return -1;
-	if (boxed && caps_bound(plan->capabilities, f) < 0)
+	if (boxed && !plan->no_new_privs && put_filter(plan, filter, f) < 0)
 		return -1;
-	if (finalise_user(who->uid, who->gid, who->groups, who->n_groups, f) < 0)
+	if (boxed ? become_boxed(plan, f) < 0
+		  : finalise_user(who->uid, who->gid, who->groups, who->n_groups, f) < 0)
 		return -1;
 	if (boxed && plan->no_new_privs && caps_no_new_privs(f) < 0)
 		return -1;
-	return keys_renew(f);
+	if (keys_renew(f) < 0 || set_limits(plan, had, true, f) < 0)
+		return -1;
+	return boxed && plan->no_new_privs ? put_filter(plan, filter, f) : 0;
 }

@@ -51,7 +51,7 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 			answer.kind = WIRE_JOINED;
 			life_attach_ttys(k, s, &ttys);
 			/* A module that has given up has closed its end: its pidfd tells the rest. */
-			verdict_send(s->sock, &ask->verdict, k->build.init, &f);
+			verdict_send(s->sock, &ask->verdict, k->build.init, k->filter, &f);
 		}
 		fdio_fds_close(&ttys);
 	}

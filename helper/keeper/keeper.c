@@ -1,5 +1,6 @@
 #include "helper/keeper/keeper.h"
 
+#include "helper/build/filter.h"
 #include "helper/keeper/init.h"
 #include "helper/keeper/life.h"
 #include "helper/keeper/title.h"
@@ -50,6 +51,11 @@ static int build_box(struct keeper *k, int64_t deadline_ms, struct fail *f)
 		build_abandon(&k->build);
 		return -1;
 	}
+	/* While init builds. */
+	if (filter_is_wanted(k->plan) && (k->filter = filter_make(k->plan, f)) < 0) {
+		build_abandon(&k->build);
+		return -1;
+	}
 	return build_finish(&k->build, deadline_ms, f);
 }
 
@@ -81,7 +87,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		build_network_end(&k->network, &k->place);
 		place_box_forget(&k->place, &k->box);
 		verdict_of_fail(&verdict, k->plan, &f);
-		verdict_send(k->sessions.n ? k->sessions.at[0].sock : login->sock, &verdict, -1, &f);
+		verdict_send(k->sessions.n ? k->sessions.at[0].sock : login->sock, &verdict, -1, -1, &f);
 		_exit(1);
 	}
 	k->expire = (struct expire){ .max_ms = k->plan->session_max_ms,
@@ -92,7 +98,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	log_start(&k->log, take_fd(&k->build.log_socket));
 	life_attach_ttys(k, &k->sessions.at[0], &ttys);
 	verdict_of_plan(&verdict, k->plan, k->box.id);
-	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, &f);
+	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
 	own_fd_close(&lock);
 	while (life_once(k, -1))
 		;
@@ -113,7 +119,8 @@ int keeper_start(const struct plan *plan, const struct place *place,
 		.box = *box,
 		.build = { .init = -1, .control = -1, .ctl = -1, .log_socket = -1 },
 		.listener = -1,
-		.guest = -1 };
+		.guest = -1,
+		.filter = -1 };
 	struct session_login mine = *login;
 
 	pid_t pid = fork();

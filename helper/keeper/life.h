@@ -37,6 +37,7 @@ struct keeper {
 	int listener;
 	ino_t rendezvous;  /* the listener's name, so that its loss is seen */
 	int64_t looked_ms; /* when it was looked for */
+	int filter;        /* of system calls, for every session; -1: none */
 	int guest;         /* one asker from inside at a time, -1: none */
 	int64_t guest_ms;  /* when the last one came */
 	int64_t idle_ms;   /* since when there is no session; 0: there is one */

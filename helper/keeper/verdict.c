@@ -1,5 +1,6 @@
 #include "helper/keeper/verdict.h"
 
+#include "helper/build/filter.h"
 #include "lib/base/fdio.h"
 #include "lib/base/text.h"
 
@@ -42,10 +43,11 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 	*out = (struct wire_verdict){ .head = WIRE_HEAD(WIRE_VERDICT),
 		.answer = answer_of(plan->verdict),
 		.no_new_privs = plan->no_new_privs,
+		.filtered = filter_is_wanted(plan),
 		.capabilities = plan->capabilities };
 	fill_head(out, plan, id);
 	for (unsigned i = 0; i < PLAN_LIMITS && i < WIRE_LIMITS; i++) {
-		if (!plan->limits[i].set)
+		if (!plan->limits[i].set || plan->limits[i].last)
 			continue;
 		out->limits_set |= 1u << i;
 		out->limits[i] = (struct wire_limit){ plan->limits[i].soft, plan->limits[i].hard };
@@ -69,8 +71,12 @@ void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const st
 		out->answer = WIRE_ALLOWED;
 }
 
-int verdict_send(int sock, const struct wire_verdict *verdict, int pidfd, struct fail *f)
+int verdict_send(int sock, const struct wire_verdict *verdict, int pidfd, int filter,
+	struct fail *f)
 {
 	struct fdio_fds fds = { .fd = { pidfd }, .n = pidfd >= 0 };
+
+	if (pidfd >= 0 && filter >= 0)
+		fds.fd[fds.n++] = filter;
 	return fdio_send(sock, verdict, sizeof(*verdict), &fds, f);
 }

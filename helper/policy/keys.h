@@ -177,6 +177,8 @@ struct key {
 		"real-time priority") \
 	KEY(RSS, IN_BOX, "rss", KIND_LIMIT_SIZE, "none", "", "none", NULL, \
 		"resident memory; Linux ignores it") \
+	KEY(RTTIME, IN_BOX, "rttime", KIND_LIMIT, "none", "", "none", NULL, \
+		"microseconds of a real-time process without a system call that waits") \
 	KEY(MEMORY_MAX, IN_BOX, "memory_max", KIND_LATER, "", "", "none", NULL, "memory") \
 	KEY(MEMORY_HIGH, IN_BOX, "memory_high", KIND_LATER, "", "", "none", NULL, \
 		"memory before throttling") \
@@ -201,13 +203,13 @@ struct key {
 		"what happens to processes after the last logout") \
 	KEY(CAPABILITIES, IN_BOX, "capabilities", KIND_CAPS, "none", "", "none", NULL, \
 		"bounding set that is kept") \
-	KEY(AMBIENT, IN_BOX, "ambient", KIND_LATER, "", "", "none", NULL, \
+	KEY(AMBIENT, IN_BOX, "ambient", KIND_CAPS, "none", "", "none", NULL, \
 		"capabilities raised for the user") \
-	KEY(NO_NEW_PRIVS, IN_BOX, "no_new_privs", KIND_BOOL, "yes", "no", "yes", NULL, \
+	KEY(NO_NEW_PRIVS, IN_BOX, "no_new_privs", KIND_BOOL, "yes, no", "", "yes", NULL, \
 		"set-uid programs gain nothing") \
-	KEY(SECCOMP, IN_BOX, "seccomp", KIND_WORD, "none", "default, /*", "none", "default", \
+	KEY(SECCOMP, IN_BOX, "seccomp", KIND_WORD, "default, none, /*", "", "default", NULL, \
 		"filter of system calls") \
-	KEY(USER_NAMESPACES, IN_BOX, "user_namespaces", KIND_BOOL, "yes", "no", "yes", "no", \
+	KEY(USER_NAMESPACES, IN_BOX, "user_namespaces", KIND_BOOL, "no, yes", "", "no", NULL, \
 		"whether the user may make user namespaces") \
 	KEY(LANDLOCK, IN_BOX, "landlock", KIND_WORD, "none", "auto", "none", "auto", \
 		"write only where the plan says so") \

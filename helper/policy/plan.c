@@ -3,7 +3,9 @@
 #include "helper/policy/expand.h"
 #include "helper/policy/match.h"
 #include "helper/policy/plan_hash.h"
+#include "helper/policy/plan_limits.h"
 #include "helper/policy/plan_network.h"
+#include "helper/policy/plan_privileges.h"
 #include "helper/policy/plan_shell.h"
 #include "helper/policy/plan_tree.h"
 #include "lib/base/own.h"
@@ -14,7 +16,6 @@
 #include <limits.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* ---- verdict -------------------------------------------------------------------------- */
@@ -144,41 +145,6 @@ static bool is_word(const struct box *box, enum key_id key, const char *word)
 	return strcmp(get(box, key)->text, word) == 0;
 }
 
-static void fill_limits(struct plan *plan, const struct box *box)
-{
-	static const struct {
-		enum key_id key;
-		int resource;
-	} limits[] = {
-		{ KEY_NOFILE, RLIMIT_NOFILE },
-		{ KEY_NPROC, RLIMIT_NPROC },
-		{ KEY_CORE, RLIMIT_CORE },
-		{ KEY_FSIZE, RLIMIT_FSIZE },
-		{ KEY_DATA, RLIMIT_DATA },
-		{ KEY_STACK, RLIMIT_STACK },
-		{ KEY_MEMLOCK, RLIMIT_MEMLOCK },
-		{ KEY_AS, RLIMIT_AS },
-		{ KEY_CPU_TIME, RLIMIT_CPU },
-		{ KEY_LOCKS, RLIMIT_LOCKS },
-		{ KEY_SIGPENDING, RLIMIT_SIGPENDING },
-		{ KEY_MSGQUEUE, RLIMIT_MSGQUEUE },
-		{ KEY_NICE, RLIMIT_NICE },
-		{ KEY_RTPRIO, RLIMIT_RTPRIO },
-		{ KEY_RSS, RLIMIT_RSS },
-	};
-
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		const struct value *v = &get(box, limits[i].key)->value;
-		if (v->none)
-			continue;
-		plan->limits[limits[i].resource] = (struct limit){
-			.set = true,
-			.soft = v->soft == VALUE_UNLIMITED ? RLIM_INFINITY : v->soft,
-			.hard = v->hard == VALUE_UNLIMITED ? RLIM_INFINITY : v->hard,
-		};
-	}
-}
-
 static void fill_namespaces(struct plan *plan, const struct box *box)
 {
 	plan->namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWCGROUP;
@@ -231,16 +197,14 @@ static int fill_box(struct plan *plan, const struct policy *policy, const struct
 	plan->share_user = is_word(box, KEY_SHARE, "user");
 	plan->log_socket = is_word(box, KEY_LOG_SOCKET, "yes");
 	plan->relay = is_word(box, KEY_TERMINAL, "relay");
-	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
-	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
 	plan->leftover_keep = get(box, KEY_LEFTOVER)->value.keep;
 	plan->leftover_ms = get(box, KEY_LEFTOVER)->value.number;
 	plan->session_max_ms = get(box, KEY_SESSION_MAX)->value.number;
 	plan->max_sessions = (unsigned)get(box, KEY_MAX_SESSIONS)->value.number;
 	fill_namespaces(plan, box);
-	fill_limits(plan, box);
 	if (plan_network(plan, policy, box, f) < 0 || fill_names(plan, box, f) < 0 ||
-		fill_places(plan, box, door, f) < 0 || plan_tree(plan, box, f) < 0 ||
+		fill_places(plan, box, door, f) < 0 || plan_limits(plan, box, door, f) < 0 ||
+		plan_privileges(plan, box, f) < 0 || plan_tree(plan, box, f) < 0 ||
 		plan_network_dns(plan, f) < 0)
 		return -1;
 	plan_hash(plan);
@@ -299,5 +263,7 @@ void plan_free(struct plan *plan)
 	free(plan->home);
 	free(plan->shell);
 	free(plan->workdir);
+	free(plan->profile);
+	free(plan->profile_name);
 	*plan = (struct plan){ 0 };
 }

@@ -87,6 +87,7 @@ enum plan_net {
 
 struct limit {
 	bool set;
+	bool last; /* only a last exec can carry it: never the application's */
 	uint64_t soft, hard; /* RLIM_INFINITY is unlimited */
 };
 
@@ -129,8 +130,11 @@ struct plan {
 	/* what the process in the box gets */
 	struct limit limits[PLAN_LIMITS];
 	uint64_t capabilities; /* bounding set kept, bit by number */
+	uint64_t ambient; /* raised for the user, by the shell door */
 	bool no_new_privs;
 	bool relay; /* a fresh pty for what the shell door runs */
+	unsigned filter; /* enum seccomp_part: what of the filters that need no file */
+	char *profile, *profile_name; /* text and path of an administrator's filter; NULL: none */
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
 	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */

@@ -80,7 +80,10 @@ void plan_hash(struct plan *plan)
 		add_number(&h, plan->limits[i].hard);
 	}
 	add_number(&h, plan->capabilities);
+	add_number(&h, plan->ambient);
 	add_number(&h, plan->no_new_privs);
+	add_number(&h, plan->filter);
+	add_text(&h, plan->profile ? plan->profile : "");
 	/* In the marker of the box, for a last exec. */
 	add_text(&h, plan->shell);
 	snprintf(plan->hash, sizeof(plan->hash), "%016llx%016llx", (unsigned long long)(h >> 64),

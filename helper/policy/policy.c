@@ -1,5 +1,7 @@
 #include "helper/policy/policy.h"
 
+#include "helper/policy/policy_process.h"
+
 #include "helper/policy/labels.h"
 #include "helper/policy/policy_network.h"
 #include "helper/policy/tree_rules.h"
@@ -360,7 +362,9 @@ static int resolve_rule(const struct policy *policy, struct rule *rule, struct f
 	rule->box = find_box(policy, box->text);
 	if (!rule->box)
 		return WRONG(f, box->at, "box = %s: there is no such box", box->text);
-	return check_forbidden(policy, rule, f);
+	if (check_forbidden(policy, rule, f) < 0)
+		return -1;
+	return policy_check_process(policy, rule, f);
 }
 
 static int resolve_rules(struct policy *policy, struct fail *f)

@@ -1,5 +1,6 @@
 #include "helper/policy/policy.h"
 
+#include "helper/policy/policy_process.h"
 #include "lib/linux/account.h"
 
 #include <string.h>
@@ -78,5 +79,5 @@ int policy_warn(const struct policy *policy, struct report *report, struct fail 
 			if (warn_names(rule->says.by_key[names[k]], report, f) < 0)
 				return -1;
 	}
-	return 0;
+	return policy_warn_process(policy, report, f);
 }

@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <linux/securebits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,16 +112,85 @@ int caps_no_new_privs(struct fail *f)
 	return 0;
 }
 
-int caps_clear(struct fail *f)
+static int set_all(uint64_t effective, uint64_t permitted, uint64_t inheritable, struct fail *f)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 }, seen[2];
+	const struct __user_cap_data_struct want[2] = {
+		{ (uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable },
+		{ (uint32_t)(effective >> 32), (uint32_t)(permitted >> 32),
+			(uint32_t)(inheritable >> 32) },
+	};
+	struct __user_cap_data_struct seen[2];
 
-	if (syscall(SYS_capset, &head, none) < 0)
+	if (syscall(SYS_capset, &head, want) < 0)
 		return fail_sys(f, "drop capabilities", "");
 	if (syscall(SYS_capget, &head, seen) < 0)
 		return fail_sys(f, "read capabilities back", "");
-	if (memcmp(seen, none, sizeof(seen)) != 0)
-		return fail_say(f, FAIL_SYSTEM, "drop capabilities", "", "the kernel still holds some");
+	if (memcmp(seen, want, sizeof(seen)) != 0)
+		return fail_say(f, FAIL_SYSTEM, "drop capabilities", "",
+			"the kernel holds other ones");
+	return 0;
+}
+
+int caps_set(uint64_t keep, struct fail *f)
+{
+	return set_all(keep, keep, keep, f);
+}
+
+int caps_clear(struct fail *f)
+{
+	return caps_set(0, f);
+}
+
+int caps_no_inheritable(struct fail *f)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct now[2];
+
+	if (syscall(SYS_capget, &head, now) < 0)
+		return fail_sys(f, "read capabilities", "");
+	return set_all((uint64_t)now[1].effective << 32 | now[0].effective,
+		(uint64_t)now[1].permitted << 32 | now[0].permitted, 0, f);
+}
+
+int caps_keep(struct fail *f)
+{
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return fail_sys(f, "keep capabilities", "");
+	return 0;
+}
+
+int caps_raise(uint64_t ambient, struct fail *f)
+{
+	char name[16];
+
+	if (caps_set(ambient, f) < 0)
+		return -1;
+	for (int cap = 0; cap < 64; cap++) {
+		if (!(ambient >> cap & 1))
+			continue;
+		snprintf(name, sizeof(name), "%d", cap);
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return fail_sys(f, "raise ambient capability", name);
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != 1)
+			return fail_say(f, FAIL_SYSTEM, "raise ambient capability", name,
+				"the kernel did not keep it");
+	}
+	return 0;
+}
+
+int caps_lock_root(struct fail *f)
+{
+	int had = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	int want = had | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
+
+	if (had < 0)
+		return fail_sys(f, "read securebits", "");
+	if (want == had)
+		return 0;
+	if (prctl(PR_SET_SECUREBITS, want, 0, 0, 0) < 0)
+		return fail_sys(f, "set securebits", "");
+	if (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != want)
+		return fail_say(f, FAIL_SYSTEM, "set securebits", "", "the kernel holds other ones");
 	return 0;
 }

@@ -28,7 +28,26 @@ int caps_bound_by(uint64_t keep, int status, struct fail *f);
 /* Sets no_new_privs and reads it back. */
 int caps_no_new_privs(struct fail *f);
 
-/* Empties effective, permitted and inheritable set of the caller (capset(2)), read back. */
+/* Effective, permitted and inheritable set of the caller become `keep` (capset(2)), read back. */
+int caps_set(uint64_t keep, struct fail *f);
+
+/* The same with none. */
 int caps_clear(struct fail *f);
+
+/* Empties the inheritable set alone: what a root process keeps for itself it keeps. */
+int caps_no_inheritable(struct fail *f);
+
+/* The next change from root to a user keeps the permitted set: only for caps_raise(). */
+int caps_keep(struct fail *f);
+
+/* After such a change: all sets become `ambient`, the ambient one too; read back. */
+int caps_raise(uint64_t ambient, struct fail *f);
+
+/*
+ * From now on uid 0 gives no capability at an exec, and nobody can undo that (securebits
+ * NOROOT, locked). The change of uids still clears capabilities: sshd dies without. Needs
+ * CAP_SETPCAP.
+ */
+int caps_lock_root(struct fail *f);
 
 #endif

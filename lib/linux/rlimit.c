@@ -18,6 +18,7 @@ static const char *const names[] = {
 	[RLIMIT_MSGQUEUE] = "msgqueue",
 	[RLIMIT_NICE] = "nice",
 	[RLIMIT_RTPRIO] = "rtprio",
+	[RLIMIT_RTTIME] = "rttime",
 };
 
 const char *rlimit_name(int resource)

@@ -27,7 +27,7 @@
 
 enum wire_kind {
 	WIRE_OPEN = 1, /* module -> helper: struct wire_open, descriptors WIRE_FD_* */
-	WIRE_VERDICT,  /* helper or keeper -> module: struct wire_verdict, init's pidfd */
+	WIRE_VERDICT,  /* helper or keeper -> module: struct wire_verdict, init's pidfd, filter */
 	WIRE_CLOSE,    /* module -> keeper: struct wire_head; also "I gave up" */
 	WIRE_BACK,     /* keeper -> module: struct wire_head, the descriptors of WIRE_OPEN */
 	WIRE_JOIN,     /* helper -> keeper: struct wire_join, WIRE_FD_*, session's socket */
@@ -83,7 +83,7 @@ enum wire_answer {
 	WIRE_FAILED,     /* could not be built, or the policy is wrong: refused */
 	WIRE_ALLOWED,    /* could not be built, and on_error = allow: not boxed */
 	WIRE_UNKNOWN,    /* no such user: refused */
-	WIRE_ENTER,      /* come in: init's pidfd comes with it */
+	WIRE_ENTER,      /* come in: init's pidfd comes with it, and maybe a filter */
 };
 
 #define WIRE_LIMITS 16
@@ -98,6 +98,7 @@ struct wire_verdict {
 	uint32_t uid, gid;
 	uint32_t limits_set; /* bit by RLIMIT_* */
 	uint32_t no_new_privs;
+	uint32_t filtered; /* a filter of system calls comes as a second descriptor */
 	uint64_t capabilities; /* bounding set kept */
 	struct wire_limit limits[WIRE_LIMITS];
 	char home[1024];

@@ -1,0 +1,70 @@
+#include "helper/policy/plan_privileges.h"
+
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/linux/path.h"
+#include "lib/linux/seccomp_make.h"
+
+#include <string.h>
+
+#define PROFILE_MAX 65536
+
+static const struct setting *get(const struct box *box, enum key_id key)
+{
+	return box->all.by_key[key];
+}
+
+static bool is_word(const struct box *box, enum key_id key, const char *word)
+{
+	return strcmp(get(box, key)->text, word) == 0;
+}
+
+static int read_profile(struct plan *plan, const char *path, struct fail *f)
+{
+	OWN_FD fd = -1;
+	OWN_STR text = calloc(1, PROFILE_MAX + 1);
+
+	if (!text)
+		return fail_err(f, ENOMEM, "read the profile", path);
+	if (path_open_file(&fd, path, f) < 0)
+		return -1;
+	ssize_t n = read(fd, text, PROFILE_MAX + 1);
+	if (n < 0)
+		return fail_sys(f, "read the profile", path);
+	if (n > PROFILE_MAX || memchr(text, '\0', (size_t)n))
+		return fail_say(f, FAIL_POLICY, "read the profile", path,
+			"it is larger than 64 KiB, or no text");
+	plan->profile = take_str(&text);
+	plan->profile_name = strdup(path);
+	return plan->profile_name ? 0 : fail_err(f, ENOMEM, "read the profile", path);
+}
+
+static int fill_filter(struct plan *plan, const struct box *box, struct fail *f)
+{
+	const char *seccomp = get(box, KEY_SECCOMP)->text;
+
+	if (strcmp(seccomp, "default") == 0)
+		plan->filter |= SECCOMP_DENY_LIST;
+	if (is_word(box, KEY_USER_NAMESPACES, "no"))
+		plan->filter |= SECCOMP_NO_USERNS;
+	return *seccomp == '/' ? read_profile(plan, seccomp, f) : 0;
+}
+
+int plan_privileges(struct plan *plan, const struct box *box, struct fail *f)
+{
+	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
+	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
+	plan->ambient = get(box, KEY_AMBIENT)->value.number;
+	return fill_filter(plan, box, f);
+}
+
+int plan_privileges_check(const struct box *box, struct fail *f)
+{
+	struct plan plan = { 0 };
+	int result = fill_filter(&plan, box, f);
+
+	if (result == 0 && plan.profile)
+		result = seccomp_compile_profile(plan.profile, plan.profile_name, NULL, 0, NULL, f);
+	plan_free(&plan);
+	return result;
+}

@@ -1,0 +1,18 @@
+/*
+ * plan_privileges.h - what a process of the box may do: capabilities, filter of system
+ * calls, security labels.
+ *
+ * Uses: helper/policy/plan, helper/policy/policy.
+ */
+#ifndef HELPER_POLICY_PLAN_PRIVILEGES_H
+#define HELPER_POLICY_PLAN_PRIVILEGES_H
+
+#include "helper/policy/plan.h"
+
+/* Fills the plan's part. A profile is read here, as the host has it now. */
+int plan_privileges(struct plan *plan, const struct box *box, struct fail *f);
+
+/* For check: whether this host can do what the box says. FAIL_POLICY, FAIL_SYSTEM. */
+int plan_privileges_check(const struct box *box, struct fail *f);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * seccomp_make.h - what a filter of system calls says, compiled by libseccomp.
+ *
+ * libseccomp is loaded when it is asked for, and not before: the default filters are made
+ * when the product is built (seccomp_default.h), and a login with one of them never loads
+ * the library. Thus each login is spared the time that loading and compiling take.
+ *
+ * Uses: lib/base; libseccomp (seccomp_rule_add(3)), dlopen(3).
+ */
+#ifndef LIB_LINUX_SECCOMP_MAKE_H
+#define LIB_LINUX_SECCOMP_MAKE_H
+
+#include "lib/base/fail.h"
+#include "lib/linux/seccomp.h"
+
+/* What a filter that needs no file holds; both may be combined. */
+enum seccomp_part {
+	SECCOMP_DENY_LIST = 1, /* the deny list `default` */
+	SECCOMP_NO_USERNS = 2, /* no new user namespace */
+};
+
+/*
+ * Compiles the parts into `out`, which has room for `room` instructions.
+ *
+ * In every filter a number that libseccomp does not know answers ENOSYS, and so does every
+ * call of another architecture than the machine's own 64 and 32 bits (x32 among them).
+ */
+int seccomp_compile(unsigned parts, struct sock_filter *out, size_t room, size_t *n,
+	struct fail *f);
+
+/*
+ * The same of an administrator's profile, whose text is `profile` and whose name `file`. A
+ * wrong one is FAIL_POLICY with FILE:LINE. With `out` NULL it is only checked.
+ *
+ * Lines: `default ACTION`, once and first; `ACTION NAME[, NAME...]`. ACTION is `allow` or
+ * the name of an error number (EPERM, EACCES, ENOSYS, EINVAL). `#` starts a comment line.
+ * What leaving a box needs is always allowed.
+ */
+int seccomp_compile_profile(const char *profile, const char *file, struct sock_filter *out,
+	size_t room, size_t *n, struct fail *f);
+
+#endif
