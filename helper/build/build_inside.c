@@ -29,8 +29,8 @@ static step_do *const doing[] = {
 	[STEP_FREEZE] = step_freeze,
 	[STEP_ROOT] = step_root,
 	[STEP_THAW] = step_copy,
+	[STEP_TEXT] = step_text,
 	[STEP_SEAL] = step_seal,
-	[STEP_SHOW] = step_show,
 	[STEP_LOG_SOCKET] = step_log_socket,
 	[STEP_MARKER] = step_marker,
 };

@@ -17,6 +17,7 @@
 void inside_remember_dir(struct inside *in, int fd, const char *path)
 {
 	own_fd_close(&in->dir);
+	in->dir_own = false;
 	in->dir = text_copy(in->dir_path, sizeof(in->dir_path), path) ? fd : -1;
 	if (in->dir < 0)
 		own_fd_close(&fd);
@@ -99,6 +100,19 @@ static bool is_fresh(const struct inside *in, int fd)
 		if (in->fresh[i] == st.st_dev)
 			return true;
 	return false;
+}
+
+int inside_own_parent(struct inside *in, const char *path, const char **name, struct fail *f)
+{
+	int dir = inside_parent(in, path, name, f);
+
+	if (dir < 0 || in->dir_own)
+		return dir;
+	if (!is_fresh(in, dir))
+		return fail_say(f, FAIL_REFUSED, "make", path,
+			"nothing is made in the host's own tree");
+	in->dir_own = true;
+	return dir;
 }
 
 int inside_tmpfs(struct inside *in, const struct step *s, uint64_t attr, struct fail *f)

@@ -16,6 +16,8 @@
 /* Beside the marker: what hides a directory and what hides a file. */
 #define EMPTY_DIR "empty"
 #define EMPTY_FILE "nothing"
+/* And what else is laid over files: TEXT_FILE and the number of the step. */
+#define TEXT_FILE "text-"
 /* Where a user asks the keeper about the own box. */
 #define CTL_FILE "ctl"
 #define CTL_BACKLOG 8
@@ -41,6 +43,7 @@ struct inside {
 	/* The directory of the last step, which most of the next ones are in. */
 	int dir;
 	char dir_path[256];
+	bool dir_own; /* found to be in a file system of the box's own */
 	/* Beside the marker, once something is hidden: a file, a directory; -1 before. */
 	int hider[2];
 	/* By number of the step: what it shows of the host, copied before anything covers it. */
@@ -60,6 +63,8 @@ void inside_remember_dir(struct inside *in, int fd, const char *path);
 void inside_forget_dirs(struct inside *in);
 /* The directory that `path` is in, as a descriptor of `in`, and the last name. */
 int inside_parent(struct inside *in, const char *path, const char **name, struct fail *f);
+/* The same where something is to be made: refused outside of the box's own file systems. */
+int inside_own_parent(struct inside *in, const char *path, const char **name, struct fail *f);
 /* Opens a path of the box without following links; -1 with errno, and `f` set unless absent. */
 int inside_open(struct inside *in, const char *path, struct fail *f);
 /* Attaches on the step's target, which is made where it is missing in a file system of the
@@ -78,8 +83,8 @@ int steps_gather(struct inside *in, struct fail *f);
 step_do step_attr, step_drop, step_copy, step_root, step_seal, step_hide, step_freeze;
 
 /* steps_fresh.c: what is the box's own */
-step_do step_tmpfs, step_scratch, step_cover, step_fresh, step_marker;
-step_do step_dir, step_file, step_show, step_link, step_node, step_log_socket;
+step_do step_tmpfs, step_scratch, step_cover, step_fresh, step_marker, step_text;
+step_do step_dir, step_file, step_link, step_node, step_log_socket;
 
 /* readback.c: compares what the kernel shows with what was made */
 int readback(const struct inside *in, struct fail *f);

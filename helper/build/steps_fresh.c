@@ -4,6 +4,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,7 +125,7 @@ int step_fresh(struct inside *in, const struct step *s, struct fail *f)
 int step_dir(struct inside *in, const struct step *s, struct fail *f)
 {
 	const char *name;
-	int dir = inside_parent(in, s->target, &name, f);
+	int dir = inside_own_parent(in, s->target, &name, f);
 
 	if (dir < 0)
 		return -1;
@@ -134,7 +135,7 @@ int step_dir(struct inside *in, const struct step *s, struct fail *f)
 int step_file(struct inside *in, const struct step *s, struct fail *f)
 {
 	const char *name;
-	int dir = inside_parent(in, s->target, &name, f);
+	int dir = inside_own_parent(in, s->target, &name, f);
 
 	if (dir < 0)
 		return -1;
@@ -146,39 +147,41 @@ int step_file(struct inside *in, const struct step *s, struct fail *f)
 	return 0;
 }
 
-int step_show(struct inside *in, const struct step *s, struct fail *f)
-{
-	OWN_FD source = inside_open(in, s->source, f);
-
-	if (source < 0)
-		return fail_sys(f, "open", s->source);
-	OWN_FD copy = mount_copy(source, s->attr, s->source, f);
-	return copy < 0 ? -1 : inside_attach(in, copy, s, s->attr, f);
-}
-
 int step_link(struct inside *in, const struct step *s, struct fail *f)
 {
 	const char *name;
-	int dir = inside_parent(in, s->target, &name, f);
+	int dir = inside_own_parent(in, s->target, &name, f);
 
 	if (dir < 0)
 		return -1;
 	return symlinkat(s->source, dir, name) < 0 ? fail_sys(f, "make link", s->target) : 0;
 }
 
+/* Whether what was made is what the plan says, to the bit. */
+static bool is_node(const struct step *s, const struct stat *st)
+{
+	bool type = s->flags & STEP_BLOCK ? S_ISBLK(st->st_mode) : S_ISCHR(st->st_mode);
+
+	return type && st->st_rdev == s->dev && (st->st_mode & 07777) == s->mode &&
+		st->st_uid == s->uid && st->st_gid == s->gid;
+}
+
 int step_node(struct inside *in, const struct step *s, struct fail *f)
 {
 	const char *name;
 	struct stat st;
-	int dir = inside_parent(in, s->target, &name, f);
+	int dir = inside_own_parent(in, s->target, &name, f);
 
 	if (dir < 0)
 		return -1;
-	if (mknodat(dir, name, S_IFCHR | s->mode, s->dev) < 0 ||
-		fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (mknodat(dir, name, (s->flags & STEP_BLOCK ? S_IFBLK : S_IFCHR) | s->mode, s->dev) < 0)
 		return fail_sys(f, "make device", s->target);
-	if (!S_ISCHR(st.st_mode) || st.st_rdev != s->dev || (st.st_mode & 07777) != s->mode ||
-		st.st_uid != 0)
+	/* In a file system of the box's own, which nobody else has seen yet. */
+	if ((s->uid || s->gid) && fchownat(dir, name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_sys(f, "set owner of device", s->target);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_sys(f, "look at device", s->target);
+	if (!is_node(s, &st))
 		return fail_say(f, FAIL_SYSTEM, "make device", s->target,
 			"what was made is not what was asked for");
 	return 0;
@@ -197,6 +200,50 @@ int step_log_socket(struct inside *in, const struct step *s, struct fail *f)
 		return fail_sys(f, "make log socket", s->target);
 	in->log_socket = take_fd(&sock);
 	return 0;
+}
+
+/* The texts of the steps that come later: afterwards nothing is written here any more. */
+static int write_texts(struct inside *in, int tree, struct fail *f)
+{
+	char name[32];
+
+	for (size_t i = 0; i < in->plan->n_steps; i++) {
+		const struct step *s = &in->plan->steps[i];
+		if (s->op != STEP_TEXT)
+			continue;
+		snprintf(name, sizeof(name), TEXT_FILE "%zu", i);
+		OWN_FD file = openat(tree, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+		if (file < 0 || fdio_write_all(file, s->source, strlen(s->source)) < 0)
+			return fail_sys(f, "make file", s->target);
+	}
+	return 0;
+}
+
+int step_text(struct inside *in, const struct step *s, struct fail *f)
+{
+	char from[64];
+	/* What the box does not have needs no other text. */
+	OWN_FD target = inside_open(in, s->target, f);
+
+	if (target < 0)
+		return fail_is_set(f) ? -1 : 0;
+	snprintf(from, sizeof(from), LOGINBOX_RUN "/" TEXT_FILE "%zu",
+		(size_t)(s - in->plan->steps));
+	OWN_FD source = tree_open(from);
+	if (source < 0)
+		return fail_sys(f, "open", from);
+	OWN_FD copy = mount_copy(source, ATTR_DEAD, s->target, f);
+	return copy < 0 ? -1 : inside_attach_at(in, copy, &AT_ITSELF(target, s->target), ATTR_DEAD, f);
+}
+
+/* Where /run is the host's, the place is there. */
+static int make_once(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD there = inside_open(in, s->target, f);
+
+	if (there >= 0 || fail_is_set(f))
+		return there >= 0 ? 0 : -1;
+	return step_dir(in, s, f);
 }
 
 /* In the marker's tree before it is attached: by its name in the working directory. */
@@ -220,7 +267,7 @@ int step_marker(struct inside *in, const struct step *s, struct fail *f)
 
 	if (marker_make(text, sizeof(text), in->plan, in->id) < 0)
 		return fail_err(f, EMSGSIZE, "make marker", s->target);
-	OWN_FD mount = inside_tmpfs(in, &(struct step){ .size = 65536 }, ATTR_FRESH, f);
+	OWN_FD mount = inside_tmpfs(in, &(struct step){ .size = 1 << 20 }, ATTR_FRESH, f);
 	if (mount < 0)
 		return -1;
 	OWN_FD file = openat(mount, MARKER_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
@@ -231,7 +278,7 @@ int step_marker(struct inside *in, const struct step *s, struct fail *f)
 	/* A file open for writing keeps a mount from becoming read-only. */
 	own_fd_close(&file);
 	own_fd_close(&nothing);
-	if (listen_ctl(in, mount, f) < 0 || step_dir(in, &dir, f) < 0 ||
+	if (write_texts(in, mount, f) < 0 || listen_ctl(in, mount, f) < 0 || make_once(in, &dir, f) < 0 ||
 		mount_add(mount, MOUNT_ATTR_RDONLY, s->target, f) < 0)
 		return -1;
 	return inside_attach(in, mount, s, ATTR_DEAD, f);

@@ -25,6 +25,19 @@ static int enter_dev(int init)
 	return open(DEV, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* The same, unless the box has the host's /dev, where the terminal has its name anyway. */
+static int enter_own_dev(int init)
+{
+	struct stat hosts, boxs;
+
+	if (stat(DEV, &hosts) < 0)
+		return -1;
+	OWN_FD dev = enter_dev(init);
+	if (dev < 0 || fstat(dev, &boxs) < 0 || boxs.st_dev == hosts.st_dev)
+		return -1;
+	return take_fd(&dev);
+}
+
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -56,7 +69,7 @@ static bool attach_inside(int init, int tree, const char *node, const struct sta
 	struct fail f = { 0 };
 	struct stat seen;
 	bool there;
-	OWN_FD dev = enter_dev(init);
+	OWN_FD dev = enter_own_dev(init);
 	OWN_FD place = dev < 0 ? -1 : open_place(dev, node, tty, &there);
 
 	if (place < 0)

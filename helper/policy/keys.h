@@ -134,15 +134,15 @@ struct key {
 		"the box's host name") \
 	KEY(DOMAINNAME, IN_BOX, "domainname", KIND_TEMPLATE, "none", "", "none", NULL, \
 		"the box's NIS domain name") \
-	KEY(DEV, IN_BOX, "dev", KIND_WORD, "minimal", "host", "minimal", NULL, "/dev") \
-	KEY(DEV_ALLOW, IN_BOX, "dev_allow", KIND_LATER, "", "", "none", NULL, \
+	KEY(DEV, IN_BOX, "dev", KIND_WORD, "minimal, host", "", "minimal", NULL, "/dev") \
+	KEY(DEV_ALLOW, IN_BOX, "dev_allow", KIND_PATHS, "none", "", "none", NULL, \
 		"more device nodes") \
 	KEY(TERMINAL, IN_BOX, "terminal", KIND_WORD, "auto, relay", "", "auto", NULL, \
 		"the login's terminal") \
-	KEY(SYS, IN_BOX, "sys", KIND_WORD, "read-only", "none, host", "read-only", NULL, "/sys") \
-	KEY(PROC, IN_BOX, "proc", KIND_WORD, "masked", "open", "masked", NULL, "/proc") \
-	KEY(RUN, IN_BOX, "run", KIND_WORD, "minimal", "host", "minimal", NULL, "/run") \
-	KEY(RUN_ALLOW, IN_BOX, "run_allow", KIND_LATER, "", "", "none", NULL, \
+	KEY(SYS, IN_BOX, "sys", KIND_WORD, "read-only, none, host", "", "read-only", NULL, "/sys") \
+	KEY(PROC, IN_BOX, "proc", KIND_WORD, "masked, open", "", "masked", NULL, "/proc") \
+	KEY(RUN, IN_BOX, "run", KIND_WORD, "minimal, host", "", "minimal", NULL, "/run") \
+	KEY(RUN_ALLOW, IN_BOX, "run_allow", KIND_TREES, "none", "", "none", NULL, \
 		"what of the host's /run exists") \
 	KEY(LOG_SOCKET, IN_BOX, "log_socket", KIND_BOOL, "no, yes", "", "yes", NULL, "/dev/log") \
 	KEY(SYSTEM_BUS, IN_BOX, "system_bus", KIND_BOOL, "no", "yes", "no", NULL, \

@@ -195,8 +195,9 @@ static int fill_box(struct plan *plan, const struct policy *policy, const struct
 {
 	text_copy(plan->box, sizeof(plan->box), box->name);
 	plan->share_user = is_word(box, KEY_SHARE, "user");
-	plan->log_socket = is_word(box, KEY_LOG_SOCKET, "yes");
 	plan->relay = is_word(box, KEY_TERMINAL, "relay");
+	/* The host's /dev has the host's own. */
+	plan->log_socket = is_word(box, KEY_LOG_SOCKET, "yes") && !is_word(box, KEY_DEV, "host");
 	plan->leftover_keep = get(box, KEY_LEFTOVER)->value.keep;
 	plan->leftover_ms = get(box, KEY_LEFTOVER)->value.number;
 	plan->session_max_ms = get(box, KEY_SESSION_MAX)->value.number;

@@ -53,8 +53,8 @@ enum step_op {
 	STEP_FREEZE, /* `target` and all below become read-only, `attr` added; absent is fine */
 	STEP_ROOT,   /* the box's root becomes the prepared tree `source`, or a fresh tmpfs */
 	STEP_THAW,   /* `source` of the host as it was before STEP_FREEZE, seen at `target` */
+	STEP_TEXT,   /* read-only file with the text `source` over the file `target` */
 	STEP_SEAL,   /* `attr` added to the mount at `target` alone */
-	STEP_SHOW,   /* the file `source` of the box's own, seen at `target` too, with `attr` */
 	STEP_LOG_SOCKET, /* /dev/log at `target`, the keeper's */
 	STEP_MARKER, /* the box's marker at `target` */
 };
@@ -63,6 +63,7 @@ enum step_flag {
 	STEP_OPTIONAL = 1,      /* nothing is done where `source` does not exist */
 	STEP_USERS_SOURCE = 2,  /* `source` lies in the user's home: opened as the user */
 	STEP_USERS_TARGET = 4,  /* `target` does */
+	STEP_BLOCK = 16,        /* the node is a block device */
 	STEP_COVERED_MODE = 8,  /* without a `mode`: that of the directory that is covered */
 };
 

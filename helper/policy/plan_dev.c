@@ -1,7 +1,12 @@
 #include "helper/policy/plan_parts.h"
 #include "helper/policy/plan_tree.h"
+#include "lib/base/own.h"
 #include "lib/linux/account.h"
+#include "lib/linux/tree.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #define DEV_BYTES (64 * 1024) /* nodes and links only */
@@ -53,15 +58,65 @@ static int add_nodes(struct tree *t, struct fail *f)
 	return 0;
 }
 
+/* The way to a node that is not directly in /dev. */
+static int add_node_dirs(struct tree *t, const char *path, struct fail *f)
+{
+	char part[1024];
+	bool there = false;
+
+	for (const char *at = strchr(path + 5, '/'); at; at = strchr(at + 1, '/')) {
+		snprintf(part, sizeof(part), "%.*s", (int)(at - path), path);
+		for (size_t i = 0; i < t->plan->n_steps; i++)
+			there |= t->plan->steps[i].op == STEP_DIR &&
+				strcmp(t->plan->steps[i].target, part) == 0;
+		if (!there && ADD(.op = STEP_DIR, .target = part, .mode = 0755) < 0)
+			return -1;
+		there = false;
+	}
+	return 0;
+}
+
+/* A node as the host has it: number, type, owner and mode. */
+static int add_allowed(struct tree *t, const struct setting *s, const char *path, struct fail *f)
+{
+	struct stat st;
+	OWN_FD node = tree_open(path);
+
+	if (node < 0 || fstat(node, &st) < 0)
+		return fail_say(f, FAIL_REFUSED, "make the plan", s->at, "dev_allow = %.200s: %s", path,
+			strerror(errno));
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail_say(f, FAIL_REFUSED, "make the plan", s->at, "dev_allow = %.200s: no device",
+			path);
+	if (add_node_dirs(t, path, f) < 0)
+		return -1;
+	return ADD(.op = STEP_NODE, .target = (char *)(uintptr_t)path, .mode = st.st_mode & 0777,
+		.dev = st.st_rdev, .uid = st.st_uid, .gid = st.st_gid,
+		.flags = S_ISBLK(st.st_mode) ? STEP_BLOCK : 0);
+}
+
+static int add_all_allowed(struct tree *t, struct fail *f)
+{
+	const struct setting *s = tree_get(t, KEY_DEV_ALLOW);
+
+	for (size_t i = 0; i < s->value.n_items; i++)
+		if (add_allowed(t, s, s->value.items[i].text, f) < 0)
+			return -1;
+	return 0;
+}
+
 int plan_dev(struct tree *t, struct fail *f)
 {
 	static char *const dirs[] = { "/dev/pts", "/dev/shm", "/dev/mqueue" };
 	gid_t tty;
 
+	/* Copied before NODEV is set on the host's tree: nodes must work. */
+	if (tree_is(t, KEY_DEV, "host"))
+		return ADD(.op = STEP_TREE, .target = "/dev", .source = "/dev", .attr = NOSUID | NOEXEC);
 	if (plan_group_or("tty", GID_TTY, &tty, f) < 0 ||
 		ADD(.op = STEP_TMPFS, .target = "/dev", .mode = 0755, .size = DEV_BYTES,
 			.attr = NOSUID | NOEXEC) < 0 ||
-		add_nodes(t, f) < 0)
+		add_nodes(t, f) < 0 || add_all_allowed(t, f) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (ADD(.op = STEP_DIR, .target = dirs[i], .mode = 0755) < 0)

@@ -13,7 +13,6 @@
 
 #define RESOLV "/etc/resolv.conf"
 #define RESOLV_UPSTREAM "/run/systemd/resolve/resolv.conf"
-#define RESOLV_OURS "/run/resolv.conf" /* inside, where the host's name is no link */
 #define RESOLV_MAX 8192
 
 int plan_network(struct plan *plan, const struct policy *policy, const struct box *box,
@@ -125,9 +124,5 @@ int plan_network_dns(struct plan *plan, struct fail *f)
 				"it is a link to elsewhere than /run");
 		return add_below_run(plan, run, text, f);
 	}
-	if (ADD(.op = STEP_FILE, .target = RESOLV_OURS, .source = text, .mode = 0644) < 0)
-		return -1;
-	return ADD(.op = STEP_SHOW, .target = RESOLV, .source = RESOLV_OURS,
-		.attr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-			MOUNT_ATTR_NOEXEC);
+	return ADD(.op = STEP_TEXT, .target = RESOLV, .source = text);
 }

@@ -95,7 +95,8 @@ int plan_binds_find(struct tree *t, bool *new, struct fail *f);
 int plan_root_find(struct tree *t, struct fail *f);
 int plan_root(struct tree *t, struct fail *f);
 
-/* plan_dev.c, plan_proc.c */
+/* plan_dev.c, plan_proc.c, plan_hosts.c */
+int plan_hosts(struct tree *t, struct fail *f);
 int plan_dev(struct tree *t, struct fail *f);
 int plan_proc(struct tree *t, struct fail *f);
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <linux/mount.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 
 static void print_attr(uint64_t attr, FILE *to)
@@ -46,7 +47,7 @@ static const char *const verbs[] = {
 	[STEP_FREEZE] = "freeze",
 	[STEP_ROOT] = "root",
 	[STEP_THAW] = "thaw",
-	[STEP_SHOW] = "show",
+	[STEP_TEXT] = "text",
 	[STEP_SEAL] = "seal",
 	[STEP_LOG_SOCKET] = "log",
 	[STEP_MARKER] = "marker",
@@ -55,6 +56,9 @@ static const char *const verbs[] = {
 static void print_source(const struct step *step, FILE *to)
 {
 	switch (step->op) {
+	case STEP_TEXT:
+		fprintf(to, " of %zu bytes", strlen(step->source));
+		break;
 	case STEP_COVER:
 		fprintf(to, " with %s", step->source);
 		break;

@@ -45,22 +45,36 @@ static const struct {
 	{ "/sys/devices/virtual/powercap", STEP_HIDE }, /* power meter: reads others' secrets */
 };
 
+static int add_sys(struct tree *t, struct fail *f)
+{
+	if (tree_is(t, KEY_SYS, "none"))
+		return ADD(.op = STEP_HIDE, .target = "/sys");
+	if (tree_is(t, KEY_SYS, "host"))
+		return t->kind == ROOT_HOST || t->kind == ROOT_MIRROR
+			? 0
+			: ADD(.op = STEP_TREE, .target = "/sys", .source = "/sys",
+				  .attr = NOSUID | NODEV | NOEXEC);
+	return ADD(.op = STEP_SYSFS, .target = "/sys", .attr = RDONLY | NOSUID | NODEV | NOEXEC);
+}
+
+/* Whether the policy wants this part of the two hidden. */
+static bool is_masked(const struct tree *t, const char *path)
+{
+	if (text_starts(path, "/sys/"))
+		return tree_is(t, KEY_SYS, "read-only");
+	return tree_is(t, KEY_PROC, "masked");
+}
+
 int plan_proc(struct tree *t, struct fail *f)
 {
-	bool sys_made = false;
-
-	if (ADD(.op = STEP_PROC, .target = "/proc", .attr = NOSUID | NODEV | NOEXEC) < 0)
+	if (ADD(.op = STEP_PROC, .target = "/proc", .attr = NOSUID | NODEV | NOEXEC) < 0 ||
+		add_sys(t, f) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
 		bool freeze = masks[i].op == STEP_FREEZE;
-		if (!sys_made && text_starts(masks[i].path, "/sys/")) {
-			sys_made = true;
-			if (ADD(.op = STEP_SYSFS, .target = "/sys",
-				    .attr = RDONLY | NOSUID | NODEV | NOEXEC) < 0)
-				return -1;
-		}
-		if (ADD(.op = masks[i].op, .target = masks[i].path,
-			    .attr = freeze ? RDONLY | NOSUID | NODEV | NOEXEC : 0) < 0)
+		if (is_masked(t, masks[i].path) &&
+			ADD(.op = masks[i].op, .target = masks[i].path,
+				.attr = freeze ? RDONLY | NOSUID | NODEV | NOEXEC : 0) < 0)
 			return -1;
 	}
 	return 0;

@@ -6,6 +6,7 @@
  */
 #include "helper/policy/plan_tree.h"
 
+#include "helper/policy/expand.h"
 #include "helper/policy/plan_parts.h"
 #include "lib/base/text.h"
 #include "lib/linux/account.h"
@@ -38,26 +39,61 @@ uint64_t plan_bytes(const struct value *value)
 
 bool tree_is_replaced(const struct tree *t, const char *path)
 {
-	static const char *const own[] = { "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp" };
-	size_t n = tree_is(t, KEY_TMP, "private") ? 6 : 4;
+	const struct {
+		const char *top;
+		bool own;
+	} tops[] = {
+		{ "/proc", true },
+		{ "/dev", true },
+		{ "/sys", !tree_is(t, KEY_SYS, "host") },
+		{ "/run", !tree_is(t, KEY_RUN, "host") },
+		{ "/tmp", tree_is(t, KEY_TMP, "private") },
+		{ "/var/tmp", tree_is(t, KEY_TMP, "private") },
+	};
 
-	for (size_t i = 0; i < n; i++)
-		if (word_is_at_or_below(path, own[i]))
+	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (tops[i].own && word_is_at_or_below(path, tops[i].top))
 			return true;
 	return false;
+}
+
+/* The host's own tree, into a root that is not the host's. */
+static int add_hosts(struct tree *t, char *path, struct fail *f)
+{
+	if (t->kind == ROOT_HOST || t->kind == ROOT_MIRROR)
+		return 0;
+	return ADD(.op = STEP_TREE, .target = path, .source = path, .attr = NOSUID | NODEV);
+}
+
+static int add_allowed(struct tree *t, struct fail *f)
+{
+	const struct setting *s = tree_get(t, KEY_RUN_ALLOW);
+	char path[1024];
+
+	for (size_t i = 0; i < s->value.n_items; i++)
+		if (expand_path_text(s, s->value.items[i].text, t->plan->account, path, sizeof(path),
+			    f) < 0 ||
+			ADD(.op = STEP_TREE, .target = path, .source = path,
+				.attr = NOSUID | NODEV | NOEXEC, .flags = STEP_OPTIONAL) < 0)
+			return -1;
+	return 0;
 }
 
 static int add_run(struct tree *t, struct fail *f)
 {
 	gid_t utmp;
 
+	if (tree_is(t, KEY_RUN, "host"))
+		return add_hosts(t, "/run", f) < 0 || ADD(.op = STEP_MARKER, .target = LOGINBOX_RUN) < 0
+			? -1
+			: 0;
 	if (plan_group_or("utmp", 0, &utmp, f) < 0)
 		return -1;
 	return ADD(.op = STEP_TMPFS, .target = "/run", .mode = 0755, .size = RUN_BYTES,
 		       .attr = NOSUID | NODEV | NOEXEC) < 0 ||
 			ADD(.op = STEP_DIR, .target = "/run/lock", .mode = 01777) < 0 ||
 			ADD(.op = STEP_FILE, .target = "/run/utmp", .mode = 0664, .gid = utmp) < 0 ||
-			ADD(.op = STEP_MARKER, .target = LOGINBOX_RUN) < 0
+			ADD(.op = STEP_MARKER, .target = LOGINBOX_RUN) < 0 || add_allowed(t, f) < 0
 		? -1
 		: 0;
 }
@@ -104,9 +140,10 @@ int plan_tree(struct plan *plan, const struct box *box, struct fail *f)
 	t.attr = NODEV | (plan->no_new_privs ? NOSUID : 0);
 	int result = find(&t, f) < 0 || plan_root(&t, f) < 0 ||
 			plan_lists_early(&t, f) < 0 || plan_homes_cover(&t, f) < 0 ||
-			add_run(&t, f) < 0 || plan_lists(&t, f) < 0 || plan_homes_show(&t, f) < 0 ||
+			add_run(&t, f) < 0 || (t.kind != ROOT_EMPTY && plan_hosts(&t, f) < 0) || plan_lists(&t, f) < 0 || plan_homes_show(&t, f) < 0 ||
 			plan_dev(&t, f) < 0 || add_tmp(&t, f) < 0 || plan_proc(&t, f) < 0 ||
-			plan_binds(&t, f) < 0 || plan_lists_late(&t, f) < 0 || seal(&t, f) < 0
+			plan_binds(&t, f) < 0 || plan_lists_late(&t, f) < 0 ||
+			(t.kind == ROOT_EMPTY && plan_hosts(&t, f) < 0) || seal(&t, f) < 0
 		? -1
 		: 0;
 	free(t.bound);

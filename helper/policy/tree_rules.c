@@ -188,9 +188,51 @@ static int check_mount(const struct box *box, size_t at, struct fail *f)
 	return 0;
 }
 
+/* ---- dev_allow, run_allow --------------------------------------------------------------------- */
+
+static int check_node(const struct setting *s, const char *path, struct fail *f)
+{
+	static const char *const there[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+		"/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/fd", "/dev/stdin", "/dev/stdout",
+		"/dev/stderr", "/dev/core", "/dev/log" };
+
+	if (!word_is_below(path, "/dev"))
+		return WRONG(f, s, "dev_allow = %s: it is not below /dev", path);
+	if (word_is_at_or_below(path, "/dev/pts") || word_is_at_or_below(path, "/dev/shm") ||
+		word_is_at_or_below(path, "/dev/mqueue"))
+		return WRONG(f, s, "dev_allow = %s: the box has that of its own", path);
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
+		if (strcmp(path, there[i]) == 0)
+			return WRONG(f, s, "dev_allow = %s: every box has it", path);
+	return 0;
+}
+
+static int check_allowed(const struct box *box, struct fail *f)
+{
+	const struct setting *nodes = get(box, KEY_DEV_ALLOW), *run = get(box, KEY_RUN_ALLOW);
+
+	if (nodes->value.n_items && is_word(box, KEY_DEV, "host"))
+		return WRONG(f, nodes, "dev_allow = %s: with dev = host every node is there", nodes->text);
+	if (run->value.n_items && is_word(box, KEY_RUN, "host"))
+		return WRONG(f, run, "run_allow = %s: with run = host all of it is there", run->text);
+	if (check_twice(nodes, f) < 0 || check_twice(run, f) < 0)
+		return -1;
+	for (size_t i = 0; i < nodes->value.n_items; i++)
+		if (check_node(nodes, nodes->value.items[i].text, f) < 0)
+			return -1;
+	for (size_t i = 0; i < run->value.n_items; i++) {
+		const char *path = run->value.items[i].text;
+		if (!word_is_below(path, "/run"))
+			return WRONG(f, run, "run_allow = %s: it is not below /run", path);
+		if (word_is_at_or_below(path, LOGINBOX_RUN))
+			return WRONG(f, run, "run_allow = %s: it is loginbox's own place", path);
+	}
+	return 0;
+}
+
 int tree_rules_check(const struct box *box, struct fail *f)
 {
-	if (check_lists(box, f) < 0)
+	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0)
 		return -1;
 	for (size_t i = 0; i < box->all.n_labelled; i++)
 		if (check_mount(box, i, f) < 0)

@@ -323,6 +323,93 @@ def make_jail():
     hostfiles.write("/srv/jail/mark", "jail\n")
 
 
+# ---- /dev, /run, /sys, /proc ------------------------------------------------------------------
+
+DEV = "core fd full log mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+
+
+@test
+def the_minimal_dev_is_exactly_that():
+    out = session("", "ls -A /dev | tr '\\n' ' '; echo; stat -c '%F %a %u:%g %t:%T' /dev/null /dev/zero "
+                  "/dev/full /dev/random /dev/urandom /dev/tty; readlink /dev/fd /dev/stdin /dev/ptmx; "
+                  "ls /dev/pts; stat -fc %T /dev; mknod ~/x c 1 3 2>&1; echo x > /dev/null && echo null; "
+                  "stat -Lc %t:%T /proc/self/fd/0 </dev/null")
+    lines = out.splitlines()
+    equal(lines[0].split(), DEV.split(), "names")
+    equal(lines[1:7], [f"character special file 666 0:0 {number}" for number in
+                       ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0")], "nodes")
+    equal(lines[7:11], ["/proc/self/fd", "/proc/self/fd/0", "pts/ptmx", "ptmx"], "links and terminals")
+    equal(lines[11], "tmpfs", "type of /dev")
+    contains(lines[12], "not permitted", "making a node")
+    equal(lines[13:], ["null", "1:3"], "the null device")
+
+
+@test
+def named_nodes_are_as_on_the_host():
+    os.mkdir("/dev/net")
+    os.mknod("/dev/net/tun", 0o020660, os.makedev(10, 200))
+    os.mknod("/dev/disk9", 0o060640, os.makedev(7, 99))
+    os.chown("/dev/disk9", 0, 6)
+    os.chmod("/dev/net/tun", 0o660)
+    try:
+        out = session("dev_allow = /dev/net/tun, /dev/disk9\n",
+                      "stat -c '%F %a %u:%g %t:%T' /dev/net/tun /dev/disk9")
+        equal(out.splitlines(), ["character special file 660 0:0 a:c8",
+                                 "block special file 640 0:6 7:63"], "nodes")
+        contains(refusal("dev_allow = /dev/absent\n"), "/dev/absent", "why")
+    finally:
+        os.unlink("/dev/net/tun")
+        os.rmdir("/dev/net")
+        os.unlink("/dev/disk9")
+
+
+@test
+def the_hosts_dev_works():
+    out = session("dev = host\n", "echo x > /dev/null && head -c3 /dev/zero | wc -c; ls /dev | wc -l")
+    equal(out.splitlines()[0], "3", "reading /dev/zero")
+
+
+@test
+def run_has_what_is_allowed():
+    hostfiles.write("/run/thing/file", "thing\n")
+    hostfiles.write("/run/other", "other\n")
+    out = session("run_allow = /run/thing, /run/absent\n",
+                  "cat /run/thing/file; ls -A /run; touch /run/x 2>&1; ls -A /run/loginbox")
+    equal(out.split()[0], "thing", "what is allowed")
+    true("other" not in out and "absent" not in out, "nothing else", out)
+    out = session("run = host\n", "cat /run/other; ls -A /run/loginbox; cat /run/loginbox/box | head -1")
+    equal(out.split()[0], "other", "run = host")
+    true("boxes" not in out and "lock" not in out, "the state directory is covered", out)
+
+
+@test
+def sys_is_read_only_none_or_the_hosts():
+    out = session("", "ls /sys; echo x > /sys/power/state; ls -A /sys/firmware | wc -l; findmnt -no OPTIONS /sys")
+    true(out.splitlines()[-1].startswith("ro,"), "read-only", out)
+    equal(out.splitlines()[-2], "0", "masked")
+    equal(session("sys = none\n", "ls -A /sys | wc -l; touch /sys/x 2>&1").splitlines()[0], "0", "none")
+    contains(session("sys = host\n", "ls /sys"), "kernel", "host")
+
+
+@test
+def proc_is_masked_or_open():
+    masked = session("", "head -c1 /proc/keys 2>&1 | wc -c; ls -A /proc/acpi 2>/dev/null | wc -l; "
+                     "touch /proc/acpi/x 2>&1; umount /proc/keys 2>&1; findmnt -no OPTIONS /proc/sys; "
+                     "mount -t proc p /tmp 2>&1; unshare -rmpf mount -t proc p /tmp 2>&1; ls /proc/sys | wc -l")
+    contains(masked, "umount", "no mask can be taken away")
+    contains(masked, "\nro,", "/proc/sys")
+    true(masked.count("mount:") + masked.count("unshare:") >= 2, "no other /proc can be had", masked)
+    opened = session("proc = open\n", "findmnt -n /proc/sys | wc -l; grep -c . /proc/timer_list 2>&1")
+    equal(opened.splitlines()[0], "0", "open")
+
+
+@test
+def the_boxs_name_is_in_its_hosts_file():
+    out = session("hostname = box-%u\n", "hostname; getent hosts box-alice; touch /etc/hosts 2>&1")
+    equal(out.split()[:3], ["box-alice", "127.0.1.1", "box-alice"], "the box's name")
+    true("box-alice" not in open("/etc/hosts", encoding="utf-8").read(), "the host's file")
+
+
 # ---- all at once -----------------------------------------------------------------------------
 
 @test

@@ -81,7 +81,8 @@ never("nothing_is_loaded_at_run_time", r"\bdlopen\s*\(|\bdlsym\s*\(", "dlopen(na
 never("owner_and_mode_are_set_by_descriptor",
       r"\b(chown|lchown|chmod|fchownat|fchmodat)\s*\(", "chown(home, uid, gid);",
       [("helper/build/steps_fresh.c", r"chmod\(s->target, 0666\)"),
-       ("helper/build/steps_fresh.c", r"fchmodat\(")])
+       ("helper/build/steps_fresh.c", r"fchmodat\("),
+       ("helper/build/steps_fresh.c", r"fchownat\(dir, name, s->uid")])
 never("nothing_is_made_or_removed_by_path",
       r"(?<!_)\b(mkdir|mknod|mkfifo|symlink|link|rename|unlink|rmdir|remove|truncate|creat)\s*\(",
       "mkdir(path, 0755);", [("helper/admin/off.c", r"unlink\(")])
