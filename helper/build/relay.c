@@ -237,10 +237,14 @@ static void hear_signal(struct duty *d)
 		case SIGWINCH:
 			tty_copy_size(d->relay->tty, d->relay->master);
 			break;
-		case SIGHUP:
 		case SIGTERM:
-			kill(-d->child, sig);
-			d->typing = d->typing && sig == SIGTERM;
+			/* An interactive shell ignores it, and ends at a hang-up. */
+			kill(-d->child, SIGTERM);
+			/* fall through */
+		case SIGHUP:
+			kill(-d->child, SIGHUP);
+			kill(-d->child, SIGCONT);
+			d->typing = false;
 			break;
 		default:
 			/* Typed while the terminal is not raw: for the job in front inside. */
