@@ -36,7 +36,7 @@ PATHS := -DLOGINBOX_HELPER='"$(LIBEXECDIR)/loginbox/loginbox-helper"' \
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef \
 	-Wpointer-arith -Wvla -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 ifeq ($(SANITIZE),)
-HARDEN := -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
 	$(call probe,-fstack-clash-protection) $(call probe,-fcf-protection=full)
 else
 HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -82,7 +82,7 @@ all: $(PROGRAMS) ## the module, the helper and the command
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(OURS) $(HARDEN) $(NL_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(HARDEN) $(NL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Runs here and now: the filters of system calls that every login has are made once.
 $(B)/tools/filters: $(call obj,tools/filters.c lib/linux/seccomp_make.c lib/base/fail.c lib/base/text.c)
@@ -130,7 +130,7 @@ $(B)/tests/bench/meter: $(B)/tests/bench/meter.o
 
 unit: $(UNIT_BIN) $(BENCH_BIN) $(ATTACK_BIN) ## build the unit tests, and what the bench runs
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f ! -path '*/packages/*' 2>/dev/null)
 
 install: all ## install below DESTDIR; switches nothing on
 	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(LIBEXECDIR)/loginbox $(DESTDIR)$(SBINDIR) \

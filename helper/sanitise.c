@@ -5,6 +5,7 @@
 #include "lib/base/text.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/keys.h"
+#include "lib/linux/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,13 +119,12 @@ void sanitise_hear_terminal(void)
 static int settle_signals(struct fail *f)
 {
 	static const struct itimerval none = { 0 };
-	struct sigaction act = { .sa_handler = SIG_DFL };
+	struct sigaction act = { .sa_handler = SIG_IGN };
 	sigset_t later;
 
 	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &act, NULL); /* KILL, STOP and the library's own refuse it */
+		sys_signal_default(sig); /* KILL and STOP refuse it */
 	/* A write beyond a limit is an error to be told, not a death that leaves half a file. */
-	act.sa_handler = SIG_IGN;
 	sigaction(SIGXFSZ, &act, NULL);
 	sigaction(SIGPIPE, &act, NULL);
 	/* Stopped with a lock in the hand, or ended with a box half made: not by a key. */

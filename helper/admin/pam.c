@@ -18,8 +18,7 @@
 #include <sys/stat.h>
 
 #define PAM_D "/etc/pam.d"
-#define SAVED_ABOVE "/var/lib/loginbox"
-#define SAVED SAVED_ABOVE "/pam.d"
+#define SAVED "/var/lib/loginbox/pam.d"
 #define FILE_MAX 65536
 
 #define BEGIN "# loginbox begin: kept by 'loginbox pam', do not edit\n"
@@ -93,7 +92,12 @@ static bool is_session(const struct service *s, const char *line, int depth)
 	line += strspn(line, " \t-");
 	if (text_starts(line, "session") && strchr(" \t", line[7]))
 		return true;
-	if (sscanf(line, "@include %127s", name) != 1 || depth > 4 || !is_name(name))
+	if (!text_starts(line, "@include") || depth > 4)
+		return false;
+	line += strlen("@include");
+	line += strspn(line, " \t");
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, " \t#"), line);
+	if (!is_name(name))
 		return false;
 	OWN_STR text = malloc(FILE_MAX);
 	if (!text || fdio_read_at(s->dir, name, text, FILE_MAX) < 0)
@@ -135,14 +139,25 @@ static int write_file(int dir, const char *name, const char *text, mode_t mode)
 	return sync_and_close(&fd);
 }
 
+static int open_made(int *out, int at, const char *name, mode_t mode)
+{
+	if (mkdirat(at, name, mode) < 0 && errno != EEXIST)
+		return -1;
+	*out = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *out < 0 ? -1 : 0;
+}
+
 /* The first copy is the one from before any change of ours: it stays. */
 static int keep_copy(const struct service *s, struct fail *f)
 {
-	if ((mkdir(SAVED_ABOVE, 0755) < 0 && errno != EEXIST) ||
-		(mkdir(SAVED, 0700) < 0 && errno != EEXIST))
+	OWN_FD lib = -1;
+	OWN_FD ours = -1;
+	OWN_FD dir = -1;
+
+	if (path_open_directory(&lib, "/var/lib", f) < 0 || open_made(&ours, lib, "loginbox", 0755) < 0 ||
+		open_made(&dir, ours, "pam.d", 0700) < 0)
 		return fail_sys(f, "make directory", SAVED);
-	OWN_FD dir = open(SAVED, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0 || (write_file(dir, s->name, s->text, 0600) < 0 && errno != EEXIST))
+	if ( (write_file(dir, s->name, s->text, 0600) < 0 && errno != EEXIST))
 		return fail_sys(f, "keep a copy in", SAVED);
 	return 0;
 }

@@ -87,6 +87,14 @@ int sys_close_range(unsigned first, unsigned last, unsigned flags)
 	return (int)syscall(SYS_close_range, first, last, flags);
 }
 
+int sys_signal_default(int signal)
+{
+	/* handler, flags, restorer, mask of the kernel's structure: all zero is the default */
+	static const unsigned long none[4];
+
+	return (int)syscall(SYS_rt_sigaction, signal, none, NULL, 8);
+}
+
 int sys_new_session_keyring(void)
 {
 	return (int)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);

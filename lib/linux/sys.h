@@ -43,6 +43,9 @@ int sys_clone3(struct clone_args *args);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_kill(int pidfd, int signal);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
+/* The default action for a signal, also for those two that the C library keeps to itself and
+ * that its posix_spawn(3) leaves ignored. */
+int sys_signal_default(int signal);
 /* keyctl(2) JOIN_SESSION_KEYRING with a new anonymous keyring. */
 int sys_new_session_keyring(void);
 

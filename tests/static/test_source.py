@@ -68,10 +68,13 @@ never("move_mount_takes_descriptors_at_both_ends", r"sys_move_mount\((?!int from
       "sys_move_mount(mount, path, target, path, 0);")
 never("nothing_is_run_but_by_execve",
       r"\b(system|popen|execl|execlp|execle|execv|execvp|execvpe|execveat|fexecve"
-      r"|posix_spawnp?)\s*\(", 'system("rm");')
-never("execve_is_called_in_two_places", r"\bexecve\s*\(", "execve(path, argv, env);",
+      r"|posix_spawnp?)\s*\(", 'system("rm");',
+      # The administrator's command, which has no more rights than who calls it.
+      [("helper/admin/run.c", r"posix_spawn\(")])
+never("execve_is_called_where_it_belongs", r"\bexecve\s*\(", "execve(path, argv, env);",
       [("pam/ask.c", r"execve\(LOGINBOX_HELPER, argv, env\)"),
-       ("helper/shell.c", r"execve\(shell, argv, env\)")])
+       ("helper/shell.c", r"execve\(shell, words, environ\)"),
+       ("helper/keeper/visit.c", r"execve\(program->path, program->argv, program->env\)")])
 never("the_environment_decides_nothing_in_the_helper",
       r"(?<!pam_)\b(getenv|secure_getenv)\s*\(", 'getenv("X");',
       [("pam/environment.c", r"getenv\(dead\[i\]\)")])
@@ -102,7 +105,7 @@ SETS = re.compile(r"\bsignal\s*\(\s*[^,]+,\s*(\w+)\s*\)|\bsa_(?:handler|sigactio
 HARMLESS = {"SIG_DFL", "SIG_IGN"}
 # A flag of its own, or one byte into a pipe.
 STATEMENT = re.compile(
-    r"^(\w+ = (\w+|\d+)|write\(\w+, \"\", 1\)|\(void\)\w+|int keep = errno|errno = keep)$")
+    r"^((if \(\w+ == \w+\) |else )?\w+ = (\w+|\d+)|write\(\w+, \"\", 1\)|\(void\)\w+|int keep = errno|errno = keep)$")
 
 
 def handlers(code):
