@@ -7,9 +7,12 @@ import ctypes
 import json
 import os
 import random
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TESTS, "lib"))
@@ -87,6 +90,42 @@ def by_su(command, user=USER, before=(), **options):
 
 def by_pamapp(*steps, user=USER, service=SERVICE, before=(), **options):
     return run([*before, tool("pamapp"), service, user, *steps], **options)
+
+
+class Done:
+    def __init__(self, status, output):
+        self.returncode = os.waitstatus_to_exitcode(status)
+        self.stdout, self.stderr = output, ""
+
+
+def spawn(command, prepare, env=None, cwd="/", seconds=60, keep=3):
+    """Run with descriptors as `prepare` leaves them: none of Python's own stands in the way."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            null = os.open("/dev/null", os.O_RDONLY)
+            for fd, source in enumerate((null, writer, writer)):
+                os.dup2(source, fd)
+            os.closerange(keep, 1024)
+            os.chdir(cwd)
+            prepare()
+            os.execve(command[0], command, env or environment())
+        except BaseException as error:      # pylint: disable=broad-except
+            os.write(2, f"cannot prepare: {error}".encode())
+        os._exit(125)
+    os.close(writer)
+    output = b""
+    deadline = time.monotonic() + seconds
+    while select.select([reader], [], [], max(0, deadline - time.monotonic()))[0]:
+        more = os.read(reader, 65536)
+        if not more:
+            break
+        output += more
+    else:
+        os.kill(pid, signal.SIGKILL)
+    os.close(reader)
+    return Done(os.waitpid(pid, 0)[1], output.decode(errors="replace"))
 
 
 # ---- what a session is like --------------------------------------------------------------------

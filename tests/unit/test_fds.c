@@ -21,10 +21,15 @@ static int in_child(int (*what)(void))
 
 static void scatter(void)
 {
-	struct rlimit room = { .rlim_cur = 70000, .rlim_max = 70000 };
-	static const int at[] = { 3, 4, 57, 1023, 1024, 60000 };
+	struct rlimit room;
+	static const int at[] = { 3, 4, 57, 1023, 1024, 4000, 15000, 60000 };
 
-	setrlimit(RLIMIT_NOFILE, &room);
+	/* As far as this machine goes. */
+	for (rlim_t most = 1 << 17; most > 1024; most /= 2) {
+		room = (struct rlimit){ .rlim_cur = most, .rlim_max = most };
+		if (setrlimit(RLIMIT_NOFILE, &room) == 0)
+			break;
+	}
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		dup2(0, at[i]);
 }
