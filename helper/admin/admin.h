@@ -24,9 +24,10 @@ enum admin_exit {
 struct admin_verb {
 	const char *name;
 	const char *usage; /* what follows the name, "" for nothing */
-	const char *help;  /* one line */
+	const char *help;  /* one line, as short as the usage of all verbs wants it */
 	/* argv[0] is the verb; returns the exit code of the command. */
 	int (*run)(const struct admin_verb *verb, int argc, char **argv);
+	const char *more;  /* what `loginbox VERB --help` adds, or NULL */
 };
 
 int admin_check(const struct admin_verb *verb, int argc, char **argv);
@@ -39,10 +40,11 @@ int admin_doctor(const struct admin_verb *verb, int argc, char **argv);
 int admin_off(const struct admin_verb *verb, int argc, char **argv);
 int admin_on(const struct admin_verb *verb, int argc, char **argv);
 
-/* One option with a value: `--name VALUE` or `--name=VALUE`. */
+/* One option with a value, `--name VALUE` or `--name=VALUE`; or one without, that sets a flag. */
 struct admin_option {
 	const char *name; /* with its dashes */
 	const char **value;
+	bool *flag; /* where `value` is NULL */
 };
 
 /*

@@ -2,6 +2,8 @@
 #include "helper/admin/doctor.h"
 
 #include "helper/admin/admin.h"
+#include "helper/admin/probes.h"
+#include "helper/admin/screen.h"
 
 #include <string.h>
 
@@ -47,21 +49,27 @@ static void look_at_policy(struct findings *out, struct policy **policy)
 
 int admin_doctor(const struct admin_verb *verb, int argc, char **argv)
 {
-	static const struct admin_option none[] = { { NULL, NULL } };
 	struct findings found = { 0 };
 	struct policy *policy = NULL;
-	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-	int code = admin_read(verb, json ? 1 : argc, argv, none, NULL, 0);
+	bool json = false;
+	const struct admin_option options[] = { { "--json", NULL, &json }, { NULL, NULL } };
+	int code = admin_read(verb, argc, argv, options, NULL, 0);
 
 	if (code != EXIT_DONE)
 		return code;
 	if (!admin_is_root("doctor"))
 		return EXIT_REFUSED;
+	screen_busy("looking ...");
 	look_at_policy(&found, &policy);
 	doctor_host(&found);
+	if (policy)
+		probes_run(policy, &found);
 	doctor_pam(&found, boxes_somebody(policy));
 	doctor_sshd(&found, uses_rhost(policy));
+	doctor_names(&found);
+	doctor_network(&found, policy);
 	doctor_state(&found);
+	screen_ready();
 	code = findings_print(&found, json);
 	findings_free(&found);
 	policy_free(policy);

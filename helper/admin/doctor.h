@@ -13,11 +13,17 @@
  * doors that can run code as a boxed user and lack them. */
 void doctor_pam(struct findings *out, bool boxes_somebody);
 
-/* The kernel and the programs installed: helper, module, system calls, namespaces. */
+/* The programs installed, and how many namespaces may be made. */
 void doctor_host(struct findings *out);
 
 /* sshd's configuration, as sshd itself reads it. */
 void doctor_sshd(struct findings *out, bool uses_rhost);
+
+/* The sources of users and groups: each must answer. */
+void doctor_names(struct findings *out);
+
+/* The packet filter, where the policy has networks. */
+void doctor_network(struct findings *out, const struct policy *policy);
 
 /* The state directory: the break-glass file, boxes that have died. */
 void doctor_state(struct findings *out);

@@ -121,6 +121,12 @@ static void check_control(struct findings *out, const struct line *line)
 {
 	if (strcmp(line->control, "required") == 0 || strcmp(line->control, "requisite") == 0)
 		return;
+	if (strstr(line->control, "module_unknown=ignore")) {
+		findings_add(out, SEVERITY_ERROR, line->at, "write: session required " OURS " ...",
+			"module_unknown=ignore: where the module cannot be loaded (a low limit of the "
+			"caller's memory is enough) the login goes on without a box");
+		return;
+	}
 	findings_add(out, SEVERITY_ERROR, line->at, "write: session required " OURS " ...",
 		"with the control %s a login whose box could not be made goes on without one",
 		line->control);

@@ -1,6 +1,7 @@
 #include "helper/admin/findings.h"
 
 #include "helper/admin/boxes.h"
+#include "helper/admin/screen.h"
 #include "lib/base/own.h"
 
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const enum screen_colour colours[] = { SCREEN_PLAIN, SCREEN_YELLOW, SCREEN_RED };
 static const char *const names[] = { "note", "warning", "error" };
 
 void findings_add(struct findings *all, enum severity severity, const char *subject,
@@ -49,6 +51,8 @@ static void print_json(const struct findings *all)
 	printf("%s]\n", all->n ? "\n" : "");
 }
 
+#define PLURAL(n, noun) n, (n) == 1 ? noun : noun "s"
+
 static void print_text(const struct findings *all)
 {
 	unsigned count[3] = { 0 };
@@ -59,23 +63,32 @@ static void print_text(const struct findings *all)
 			if ((int)f->severity != severity)
 				continue;
 			count[severity]++;
-			printf("%s: %s: %s\n", names[severity], f->subject, f->what);
+			printf("%s%s%s: %s: %s\n", screen_colour(colours[severity]), names[severity],
+				screen_colour(SCREEN_PLAIN), f->subject, f->what);
 			if (f->todo && *f->todo)
 				printf("    %s\n", f->todo);
 		}
-	printf("%u errors, %u warnings, %u notes\n", count[SEVERITY_ERROR], count[SEVERITY_WARNING],
-		count[SEVERITY_NOTE]);
+	if (!all->n)
+		printf("%swell%s\n", screen_colour(SCREEN_GREEN), screen_colour(SCREEN_PLAIN));
+	else
+		printf("%u %s, %u %s, %u %s\n", PLURAL(count[SEVERITY_ERROR], "error"),
+			PLURAL(count[SEVERITY_WARNING], "warning"), PLURAL(count[SEVERITY_NOTE], "note"));
 }
 
-int findings_print(const struct findings *all, bool json)
+int findings_worst(const struct findings *all)
 {
 	int worst = all->lost ? SEVERITY_ERROR : SEVERITY_NOTE;
 
-	json ? print_json(all) : print_text(all);
 	for (size_t i = 0; i < all->n; i++)
 		if ((int)all->at[i].severity > worst)
 			worst = (int)all->at[i].severity;
 	return worst;
+}
+
+int findings_print(const struct findings *all, bool json)
+{
+	json ? print_json(all) : print_text(all);
+	return findings_worst(all);
 }
 
 void findings_free(struct findings *all)

@@ -34,6 +34,9 @@ void findings_add(struct findings *all, enum severity severity, const char *subj
  * exit status that they mean: 0 well or notes, 1 warnings, 2 errors. */
 int findings_print(const struct findings *all, bool json);
 
+/* The same without printing: the exit status that they mean. */
+int findings_worst(const struct findings *all);
+
 void findings_free(struct findings *all);
 
 #endif

@@ -12,17 +12,22 @@
 #include <unistd.h>
 
 static const struct admin_verb verbs[] = {
-	{ "check", "[--config DIR]", "read the whole policy and say what is wrong with it",
-		admin_check },
+	{ "check", "[--here] [--json] [--config DIR]", "read the whole policy, say what is wrong with it",
+		admin_check,
+		"--here also asks this kernel whether it can do what the policy wants.\n"
+		"Ends with 0 when all is well, 1 with warnings, 2 with errors." },
 	{ "explain", "USER [--service S] [--rhost IP] [--ruser U] [--config DIR]",
-		"which rule a login gets, and what the box is", admin_explain },
+		"which rule a login gets, and what the box is", admin_explain,
+		"Nothing is changed and nobody is asked but the policy and the name services." },
 	{ "list", "[--json]", "the boxes that live", admin_list },
 	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status },
 	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
-	{ "pam", "add|remove SERVICE...", "put the module's two lines into /etc/pam.d, or take them out",
-		admin_pam },
-	{ "doctor", "[--json]", "what is wrong or missing on this host, and what to do", admin_doctor },
-	{ "off", "", "box nobody from now on (break-glass)", admin_off },
+	{ "pam", "add|remove SERVICE...", "put the module's lines into /etc/pam.d, or take them out",
+		admin_pam, "The file from before is kept in /var/lib/loginbox/pam.d." },
+	{ "doctor", "[--json]", "what is wrong on this host, and what to do", admin_doctor,
+		"Ends with 0 when all is well, 1 with warnings, 2 with errors." },
+	{ "off", "", "box nobody from now on (break-glass)", admin_off,
+		"Boxes that live go on. `loginbox on` or the next boot ends it." },
 	{ "on", "", "follow the policy again", admin_on },
 };
 
@@ -30,10 +35,28 @@ static const struct admin_verb verbs[] = {
 
 static void print_usage(FILE *to)
 {
-	fprintf(to, "usage: loginbox VERB ...\n");
+	fprintf(to, "usage: loginbox VERB ...     (loginbox VERB --help says more)\n\n");
 	for (size_t i = 0; i < N_VERBS; i++)
-		fprintf(to, "  %s%s%s\n      %s\n", verbs[i].name, *verbs[i].usage ? " " : "",
-			verbs[i].usage, verbs[i].help);
+		fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+	fprintf(to, "\nEnds with 0 done, 100 called wrongly, 101 refused, 111 failed or not there.\n");
+}
+
+static int print_help(const struct admin_verb *verb)
+{
+	printf("usage: loginbox %s%s%s\n\n%s\n", verb->name, *verb->usage ? " " : "", verb->usage,
+		verb->help);
+	if (verb->more)
+		printf("%s\n", verb->more);
+	return EXIT_DONE;
+}
+
+/* `--help` anywhere before `--`: what follows that is a command's own. */
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
 }
 
 static int wrong_call(const struct admin_verb *verb, const char *what, const char *word)
@@ -57,6 +80,10 @@ static int take_option(const struct admin_option *options, int argc, char **argv
 		size_t n = strlen(o->name);
 		if (strncmp(word, o->name, n) != 0 || (word[n] && word[n] != '='))
 			continue;
+		if (!o->value) {
+			*o->flag = !word[n];
+			return word[n] ? 0 : 1;
+		}
 		if (word[n] == '=') {
 			*o->value = word + n + 1;
 			return 1;
@@ -132,7 +159,9 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; argc >= 2 && i < N_VERBS; i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
-			return admin_finish(verbs[i].run(&verbs[i], argc - 1, argv + 1));
+			return admin_finish(wants_help(argc - 1, argv + 1)
+					? print_help(&verbs[i])
+					: verbs[i].run(&verbs[i], argc - 1, argv + 1));
 	print_usage(stderr);
 	return EXIT_CALLED_WRONGLY;
 }

@@ -1,0 +1,258 @@
+#include "helper/admin/probes.h"
+
+#include "helper/policy/plan_network.h"
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+bool probe_says(const struct probe_of *of, enum key_id key, const char *word)
+{
+	const struct setting *s = of->box->all.by_key[key];
+	return s && strcmp(s->text, word) == 0;
+}
+
+bool probe_is_set(const struct probe_of *of, enum key_id key)
+{
+	const struct setting *s = of->box->all.by_key[key];
+	return s && strcmp(s->text, "none") != 0;
+}
+
+/* ---- namespaces ----------------------------------------------------------------------- */
+
+static bool has_space(const char *kind, char *why, size_t size)
+{
+	char path[80], value[32];
+	uint64_t most;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	if (access(path, F_OK) < 0) {
+		snprintf(why, size, "this kernel has no %s namespaces", kind);
+		return false;
+	}
+	snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", kind);
+	if (fdio_read_at(AT_FDCWD, path, value, sizeof(value)) < 0)
+		return true;
+	value[strcspn(value, "\n")] = '\0';
+	if (text_to_u64(value, UINT64_MAX, &most) && most == 0) {
+		snprintf(why, size, "%s is 0", path);
+		return false;
+	}
+	return true;
+}
+
+static bool wants_always(const struct probe_of *of)
+{
+	(void)of;
+	return true;
+}
+
+static bool wants_pids(const struct probe_of *of)
+{
+	return probe_says(of, KEY_PROCESSES, "own");
+}
+
+static bool wants_ipc(const struct probe_of *of)
+{
+	return probe_says(of, KEY_IPC, "private");
+}
+
+static bool wants_net(const struct probe_of *of)
+{
+	const struct setting *s = of->box->all.by_key[KEY_NETWORK];
+	return s && strcmp(s->text, "host") != 0 && !text_starts(s->text, "path:");
+}
+
+static bool wants_userns(const struct probe_of *of)
+{
+	return probe_says(of, KEY_USERNS, "self");
+}
+
+static bool can_basic(const struct probe_of *of, char *why, size_t size)
+{
+	(void)of;
+	return has_space("mnt", why, size) && has_space("uts", why, size) &&
+		has_space("cgroup", why, size);
+}
+
+static bool can_pids(const struct probe_of *of, char *why, size_t size)
+{
+	(void)of;
+	return has_space("pid", why, size);
+}
+
+static bool can_ipc(const struct probe_of *of, char *why, size_t size)
+{
+	(void)of;
+	return has_space("ipc", why, size);
+}
+
+static bool can_net(const struct probe_of *of, char *why, size_t size)
+{
+	(void)of;
+	return has_space("net", why, size);
+}
+
+static bool can_userns(const struct probe_of *of, char *why, size_t size)
+{
+	(void)of;
+	return has_space("user", why, size);
+}
+
+/* ---- what the box names ------------------------------------------------------------------ */
+
+static const struct policy_network *named(const struct probe_of *of)
+{
+	const struct setting *s = of->box->all.by_key[KEY_NETWORK];
+	return s ? policy_find_network(of->policy, s->text) : NULL;
+}
+
+static bool wants_links(const struct probe_of *of)
+{
+	return named(of) != NULL;
+}
+
+static bool wants_rules(const struct probe_of *of)
+{
+	return named(of) != NULL;
+}
+
+static bool wants_path(const struct probe_of *of)
+{
+	const struct setting *s = of->box->all.by_key[KEY_NETWORK];
+	return s && text_starts(s->text, "path:");
+}
+
+static bool can_path(const struct probe_of *of, char *why, size_t size)
+{
+	const char *path = of->box->all.by_key[KEY_NETWORK]->text + strlen("path:");
+	struct statfs fs;
+
+	if (strchr(path, '%'))
+		return true;
+	if (statfs(path, &fs) < 0)
+		snprintf(why, size, "%s: %s", path, strerror(errno));
+	else if (fs.f_type != 0x6e736673) /* NSFS_MAGIC */
+		snprintf(why, size, "%s is no namespace: run 'ip netns add'", path);
+	else
+		return true;
+	return false;
+}
+
+static bool wants_root(const struct probe_of *of)
+{
+	const struct setting *s = of->box->all.by_key[KEY_ROOT];
+	return s && s->text[0] == '/' && s->text[1] && !strchr(s->text, '%');
+}
+
+static bool can_root(const struct probe_of *of, char *why, size_t size)
+{
+	const char *root = of->box->all.by_key[KEY_ROOT]->text;
+	struct fail f = { 0 };
+	OWN_FD dir = -1;
+
+	if (path_open_directory(&dir, root, &f) == 0)
+		return true;
+	snprintf(why, size, "%s: %s", root, f.err ? strerror(f.err) : f.rule);
+	return false;
+}
+
+static bool wants_binds(const struct probe_of *of)
+{
+	return of->box->all.n_labelled > 0;
+}
+
+/* Sources with tokens, and optional ones, are a login's matter. */
+static bool can_binds(const struct probe_of *of, char *why, size_t size)
+{
+	char source[1024];
+	struct stat st;
+
+	for (size_t i = 0; i < of->box->all.n_labelled; i++) {
+		const struct setting *s = of->box->all.labelled[i];
+		size_t n = strcspn(s->text, ":");
+		if (s->key != &key_table[KEY_BIND] || s->text[0] != '/' || strstr(s->text, "optional") ||
+			memchr(s->text, '%', n) || n >= sizeof(source))
+			continue;
+		snprintf(source, sizeof(source), "%.*s", (int)n, s->text);
+		if (stat(source, &st) == 0)
+			continue;
+		snprintf(why, size, "bind.%s: %s: %s", s->label, source, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool wants_overlay(const struct probe_of *of)
+{
+	return probe_is_set(of, KEY_WRITES) && !probe_says(of, KEY_WRITES, "host");
+}
+
+static bool wants_hidepid(const struct probe_of *of)
+{
+	return probe_says(of, KEY_PROCESSES, "hidden");
+}
+
+static bool wants_call_filter(const struct probe_of *of)
+{
+	return probe_is_set(of, KEY_SECCOMP) || probe_says(of, KEY_USER_NAMESPACES, "no");
+}
+
+#define NEWER "boxes cannot be built: use a newer kernel, or lift the filter that denies it"
+#define RAISE "raise it: each box takes one of each kind"
+
+static const struct probe probes[] = {
+	{ "mount interface", wants_always, probe_can_mount, NEWER },
+	{ "namespaces", wants_always, can_basic, RAISE },
+	{ "processes = own", wants_pids, can_pids, RAISE },
+	{ "ipc = private", wants_ipc, can_ipc, RAISE },
+	{ "a network of its own", wants_net, can_net, RAISE },
+	{ "links and bridges", wants_links, probe_can_link,
+		"load the modules veth and bridge, or take another network" },
+	{ "packet rules", wants_rules, probe_can_filter_packets,
+		"load the module nf_tables and install libnftables1" },
+	{ "network = path:", wants_path, can_path, "make it at boot, before the first login", true },
+	{ "userns = self", wants_userns, can_userns, RAISE },
+	{ "root", wants_root, can_root, "prepare the tree; root owns it all the way up", true },
+	{ "bind", wants_binds, can_binds, "make it, or say 'optional'", true },
+	{ "writes", wants_overlay, probe_can_overlay, "load the module overlay, or say writes = host" },
+	{ "processes = hidden", wants_hidepid, probe_can_hidepid, "use Linux 5.8, or processes = own" },
+	{ "seccomp", wants_call_filter, probe_can_filter_calls,
+		"use a kernel with CONFIG_SECCOMP_FILTER" },
+};
+
+static bool is_given(const struct policy *policy, const struct box *box)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		if (policy->rules[i]->gives == RULE_BOX && policy->rules[i]->box == box)
+			return true;
+	return false;
+}
+
+static void run(const struct probe *probe, const struct policy *policy, struct findings *out)
+{
+	char why[512];
+	size_t asked = 0;
+
+	for (size_t i = 0; i < policy->n_boxes; i++) {
+		struct probe_of of = { policy, policy->boxes[i] };
+		bool counts = is_given(policy, of.box) || (i == 0 && probe->wants == wants_always);
+		if (!counts || !probe->wants(&of) || (asked++ && !probe->for_each))
+			continue;
+		if (!probe->can(&of, why, sizeof(why)))
+			findings_add(out, SEVERITY_ERROR, of.box->at[0] ? of.box->at : of.box->name,
+				probe->todo, "%s: %s", probe->name, why);
+	}
+}
+
+void probes_run(const struct policy *policy, struct findings *out)
+{
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+		run(&probes[i], policy, out);
+}

@@ -1,0 +1,395 @@
+#!/usr/bin/python3
+"""loginbox doctor: every finding provoked on a host that was well, and well again after."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import hostfiles  # noqa: E402
+import kernel  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+from ssh import run  # noqa: E402
+
+DENY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
+                    os.environ.get("LOGINBOX_BUILD", "build"), "tests", "attack", "deny")
+SSHD_CONFIG = "/etc/ssh/sshd_config"
+DOORS = ("sshd", "su", "su-l", "sudo", "sudo-i", "login", "cron", "atd", "runuser", "runuser-l",
+         "doas", "systemd-user", "vsftpd", "proftpd", "polkit-1", "pamtester")
+CLEAN = "[box small]\nnetwork = none\n[rule students]\ngroup = students\nbox = small\n"
+
+
+def doctor(*before):
+    """(exit status, {(severity, subject, what)})"""
+    done = run([*before, "loginbox", "doctor", "--json"])
+    found = {(row["severity"], row["subject"], row["what"]) for row in json.loads(done.stdout)}
+    worst = max(({"note": 0, "warning": 1, "error": 2}[row[0]] for row in found), default=0)
+    equal(done.returncode, worst, "exit status")
+    return done.returncode, found
+
+
+def finds(severity, subject, what, before=()):
+    _, found = doctor(*before)
+    true([row for row in found if row[0] == severity and subject in row[1] and what in row[2]],
+         f"{severity}: {subject}: {what}", sorted(found))
+
+
+@contextlib.contextmanager
+def changed(path, text=None, mode=None):
+    """The file has another text for a while; None: it is not there."""
+    kept = None
+    if os.path.lexists(path):
+        with open(path, "rb") as file:
+            kept = file.read(), os.stat(path).st_mode & 0o7777
+    if text is None:
+        os.unlink(path)
+    else:
+        hostfiles.write(path, text, mode or (kept[1] if kept else 0o644))
+    try:
+        yield
+    finally:
+        if kept is None:
+            os.unlink(path)
+        else:
+            with open(path, "wb") as file:
+                file.write(kept[0])
+            os.chmod(path, kept[1])
+
+
+def prepare():
+    """A host that is well: every door has the lines, sshd is as it must be."""
+    host.write_policy(CLEAN)
+    doors = [name for name in DOORS if os.path.exists(f"/etc/pam.d/{name}")]
+    done = run(["loginbox", "pam", "add", *doors])
+    equal(done.returncode, 0, f"pam add: {done.stderr}")
+    hostfiles.write(SSHD_CONFIG, "HostKey /etc/ssh/test_host_key\nUsePAM yes\nUseDNS no\n")
+
+
+# ---- well --------------------------------------------------------------------------------
+
+@test
+def a_host_that_is_well_has_no_finding():
+    equal(doctor(), (0, set()), "findings")
+    done = run(["loginbox", "doctor"])
+    equal((done.returncode, done.stdout, done.stderr), (0, "well\n", ""), "in words")
+
+
+@test
+def each_finding_says_what_to_do():
+    with changed("/etc/pam.d/su", "session optional pam_loginbox.so\n"):
+        rows = json.loads(run(["loginbox", "doctor", "--json"]).stdout)
+        words = run(["loginbox", "doctor"]).stdout
+    true(all(row["todo"] for row in rows), "every row has what to do", rows)
+    true(all(row["todo"] in words and row["what"] in words for row in rows), "in words too", words)
+
+
+# ---- the policy --------------------------------------------------------------------------
+
+@test
+def an_invalid_policy():
+    with changed(host.POLICY, "[box a]\nhalp = 1\n"):
+        finds("error", "policy", "loginbox.conf:2: 'halp' is no key of [box]")
+
+
+@test
+def a_policy_that_others_can_write():
+    with changed(host.POLICY, CLEAN, 0o666):
+        finds("error", "policy", "group or others can write to it")
+
+
+@test
+def a_name_that_nobody_has():
+    with changed(host.POLICY, CLEAN.replace("students\n", "students, stuudents\n")):
+        finds("warning", "policy", "group 'stuudents' is not known to this host")
+
+
+@test
+def no_rule_at_all():
+    with changed(host.POLICY, "[global]\nmode = enforce\n"):
+        finds("note", "policy", "there is no rule: nobody is boxed")
+
+
+# ---- the module's lines --------------------------------------------------------------------
+
+def su(session):
+    return changed("/etc/pam.d/su", "auth required pam_permit.so\n" + session)
+
+
+@test
+def a_control_that_lets_a_login_go_on():
+    for control in ("optional", "sufficient", "[default=ignore]"):
+        with su(f"session {control} pam_loginbox.so\n"):
+            finds("error", "/etc/pam.d/su:2", f"with the control {control}")
+
+
+@test
+def a_module_that_may_be_missing():
+    with su("session [success=ok default=bad module_unknown=ignore] pam_loginbox.so\n"):
+        finds("error", "/etc/pam.d/su:2", "module_unknown=ignore")
+
+
+@test
+def an_argument_that_the_module_does_not_know():
+    with su("session required pam_loginbox.so debug conf=/etc/x deadline=10 opne\n"):
+        finds("error", "/etc/pam.d/su:2", "does not know the argument opne")
+
+
+@test
+def only_one_of_the_two_lines():
+    with su("session required pam_loginbox.so open\n"):
+        finds("error", "su", "it has the line 'open' and no line 'close'")
+    with su("session required pam_loginbox.so close\n"):
+        finds("error", "su", "it has the line 'close' and no line 'open'")
+
+
+@test
+def modules_after_open_in_the_service_or_in_what_it_includes():
+    with changed("/etc/pam.d/late", "session required pam_motd.so\n"):
+        for module in ("pam_limits", "pam_motd", "pam_exec", "pam_mkhomedir"):
+            with su("session required pam_loginbox.so close\n"
+                    "session required pam_loginbox.so open\n"
+                    f"session optional {module}.so\n"):
+                finds("error", "/etc/pam.d/su:4", f"{module}.so runs after the box is entered")
+        for include in ("@include late", "session include late", "session substack late"):
+            with su("session required pam_loginbox.so close\n"
+                    f"session required pam_loginbox.so open\n{include}\n"):
+                finds("error", "/etc/pam.d/late:1", "pam_motd.so runs after")
+
+
+@test
+def modules_before_close():
+    with su("session required pam_unix.so\nsession required pam_loginbox.so close\n"
+            "session required pam_loginbox.so open\n"):
+        finds("warning", "/etc/pam.d/su:3", "close while the process is still in the box")
+
+
+@test
+def a_line_of_a_full_path_and_a_comment_behind_count_too():
+    with su(f"session optional {host.module_path()} # ours\n"):
+        finds("error", "/etc/pam.d/su:2", "with the control optional")
+
+
+@test
+def a_door_without_the_lines():
+    with su("session required pam_unix.so\n"):
+        finds("warning", "su", "it can run programs as a boxed user and does not box")
+    with su("session required pam_unix.so\n"), changed(host.POLICY, "[box a]\ntmp = host\n"):
+        true(not [row for row in doctor()[1] if row[1] == "su"], "without a rule it is no finding")
+
+
+# ---- sshd ------------------------------------------------------------------------------------
+
+def sshd(more, usepam="yes"):
+    return changed(SSHD_CONFIG, f"HostKey /etc/ssh/test_host_key\nUsePAM {usepam}\n{more}\n")
+
+
+@test
+def sshd_without_pam():
+    with sshd("", "no"):
+        finds("error", "sshd", "UsePAM is not on: no ssh login is boxed")
+
+
+@test
+def sshd_that_takes_names_from_dns():
+    with sshd("UseDNS yes"):
+        finds("note", "sshd", "UseDNS is on")
+        with changed(host.POLICY, CLEAN + "[rule room]\nrhost = 10.0.0.0/8\nbox = deny\n"):
+            finds("error", "sshd", "UseDNS is on")
+
+
+@test
+def sshd_that_changes_the_root():
+    with sshd("ChrootDirectory /srv/%u"):
+        finds("warning", "sshd", "ChrootDirectory is set (/srv/%u)")
+
+
+@test
+def sshd_that_cannot_be_asked():
+    with sshd("Nonsense yes"):
+        finds("note", "sshd", "it could not be asked")
+
+
+# ---- what is installed ------------------------------------------------------------------------
+
+@test
+def a_helper_that_is_missing_or_others_can_change_or_without_its_bit():
+    kept = host.HELPER + ".kept"
+    os.rename(host.HELPER, kept)
+    finds("error", host.HELPER, "No such file")
+    os.rename(kept, host.HELPER)
+    for mode, severity, what in ((0o4775, "error", "somebody else than root can change it"),
+                                 (0o755, "note", "the PAM door works, the shell door does not")):
+        os.chmod(host.HELPER, mode)
+        finds(severity, host.HELPER, what)
+    os.chmod(host.HELPER, 0o4755)
+
+
+@test
+def a_module_that_is_missing():
+    module = os.path.realpath(host.module_path())
+    os.rename(module, module + ".kept")
+    finds("error", "pam_loginbox.so", "No such file")
+    os.rename(module + ".kept", module)
+
+
+# ---- the kernel ---------------------------------------------------------------------------------
+
+@test
+def system_calls_that_are_denied():
+    for call in ("open_tree", "fsopen", "mount_setattr"):
+        for error in ("ENOSYS", "EPERM"):
+            finds("error", "base", f"or a filter denies {call}", (DENY, call, error))
+
+
+@test
+def namespaces_that_cannot_be_made():
+    """/proc/sys is the machine's own: a file of ours stands before it for a while."""
+    path = "/proc/sys/user/max_net_namespaces"
+    for value, severity, what in (("0", "error", f"{path} is 0"),
+                                  ("100", "warning", "may have 100 namespaces")):
+        hostfiles.write("/tmp/most", value + "\n")
+        kernel.mount("/tmp/most", path, None, kernel.MS_BIND)
+        try:
+            finds(severity, "", what)
+        finally:
+            kernel.unmount(path)
+            os.unlink("/tmp/most")
+
+
+@test
+def a_bind_and_a_root_and_a_namespace_that_are_not_there():
+    with changed(host.POLICY, CLEAN.replace("network = none", "root = /srv/none\n"
+                                            "network = path:/run/netns/none\n"
+                                            "bind.usr = /usr:/usr\nbind.x = /srv/none:/mnt")):
+        finds("error", "loginbox.conf:1", "root: /srv/none: No such file")
+        finds("error", "loginbox.conf:1", "network = path:: /run/netns/none: No such file")
+        finds("error", "loginbox.conf:1", "bind: bind.x: /srv/none: No such file")
+
+
+# ---- name services --------------------------------------------------------------------------------
+
+NSS_SOURCE = """
+#include <nss.h>
+#include <pwd.h>
+#include <unistd.h>
+enum nss_status %s(const char *n, struct passwd *p, char *b, size_t s, int *e)
+{ (void)n; (void)p; (void)b; (void)s; *e = 111; %s; }
+"""
+
+
+@contextlib.contextmanager
+def source(body):
+    """A source of users of our own, in the C library's way."""
+    library = "/usr/lib/x86_64-linux-gnu/libnss_doctest.so.2"
+    code = NSS_SOURCE % ("_nss_doctest_getpwnam_r", body)
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=code, text=True,
+                   check=True)
+    try:
+        with changed("/etc/nsswitch.conf",
+                     "passwd: files doctest [!UNAVAIL=return] # sources\ngroup: files\n"):
+            yield
+    finally:
+        os.unlink(library)
+
+
+@test
+def a_source_of_users_that_is_down_hangs_or_is_missing():
+    where = "/etc/nsswitch.conf: passwd: doctest"
+    with source("return NSS_STATUS_NOTFOUND"):
+        equal(doctor(), (0, set()), "findings with a source that answers")
+    for status in ("UNAVAIL", "TRYAGAIN"):
+        with source(f"return NSS_STATUS_{status}"):
+            finds("error", where, "it is down")
+    with source("for (;;) pause()"):
+        finds("error", where, "it did not answer within")
+    with changed("/etc/nsswitch.conf", "passwd: files nowhere\ngroup: files\n"):
+        finds("warning", "passwd: nowhere", "libnss_nowhere.so.2 is not there")
+
+
+# ---- state -----------------------------------------------------------------------------------------
+
+@test
+def the_break_glass_file():
+    run(["loginbox", "off"])
+    finds("warning", "/run/loginbox/off", "it exists: nobody is boxed")
+    run(["loginbox", "on"])
+
+
+@test
+def notes_of_dead_boxes():
+    equal(run(["su", "alice", "-c", "true"]).returncode, 0, "su")
+    # The keeper of the box that su had may still be at it.
+    report.wait_until(lambda: not os.path.exists("/run/loginbox/boxes/2001"), "the box is gone")
+    os.makedirs("/run/loginbox/boxes/2001/0000dead", 0o700)
+    hostfiles.write("/run/loginbox/boxes/2001/0000dead/note", "keeper 1 1 boot\n", 0o600)
+    finds("note", "/run/loginbox/boxes", "boxes have died and left their notes")
+    shutil.rmtree("/run/loginbox/boxes/2001")
+
+
+@test
+def a_state_directory_that_somebody_else_made():
+    os.chown("/run/loginbox", 2001, 2001)
+    try:
+        finds("error", "/run/loginbox", "")
+    finally:
+        os.chown("/run/loginbox", 0, 0)
+
+
+# ---- the packet filter ---------------------------------------------------------------------------
+
+NETWORK = """[network lab]
+subnet = 10.88.0.0/16
+uids = 2000-2999
+masquerade = yes
+[box small]
+network = lab
+[rule students]
+group = students
+box = small
+"""
+
+
+@test
+def another_table_that_drops_what_is_forwarded():
+    if not os.path.exists("/usr/sbin/nft"):
+        raise report.Skip("nft(8) is not installed")
+    with changed(host.POLICY, NETWORK):
+        equal(doctor(), (0, set()), "findings before")
+        run(["nft", "add table ip other; add chain ip other f "
+             "{ type filter hook forward priority 0; policy drop; }"])
+        try:
+            finds("warning", "table ip other", "it drops what is forwarded: boxes of network lab")
+        finally:
+            run(["nft", "delete table ip other"])
+
+
+# ---- who may, and how -------------------------------------------------------------------------------
+
+@test
+def a_user_may_not():
+    done = run(["setpriv", "--reuid=2002", "--clear-groups", "loginbox", "doctor"])
+    equal((done.returncode, done.stdout), (101, ""), "exit status and output")
+    contains(done.stderr, "only root may use doctor", "why")
+
+
+@test
+def the_doctor_changes_nothing():
+    def files():
+        out = run(["find", "/run/loginbox", "/etc/pam.d", "/etc/security", "-printf", "%p %m %s\n"])
+        return sorted(out.stdout.splitlines())
+    before = files(), run(["ip", "link"]).stdout
+    doctor()
+    equal((files(), run(["ip", "link"]).stdout), before, "files and links")
+
+
+if __name__ == "__main__":
+    host.need_product()
+    prepare()
+    sys.exit(report.run_all(after=leftovers.checker(leftovers.snapshot())))
