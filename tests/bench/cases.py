@@ -62,12 +62,24 @@ def prepare():
     subprocess.run(["mount", "--bind", "/", ROOT], check=True)
     for name in ("tmp", "vartmp", "opt"):
         os.makedirs(f"{TOOLS}/inst/{name}", 0o000)
+    use_files()
     write_policy()
     pam("lb-empty", PAM_BASE)
     pam("lb-product", "session required pam_loginbox.so close\n" + PAM_BASE
         + "session required pam_loginbox.so open\n")
     hostfiles.write("/etc/security/namespace.conf", NAMESPACE_CONF)
     pam("lb-namespace", PAM_BASE + "session required pam_namespace.so\n")
+
+
+def use_files():
+    """Only the files of /etc answer for names: a directory service is no part of a box."""
+    with open("/etc/nsswitch.conf", encoding="utf-8") as file:
+        before = file.read()
+    kept = [line for line in before.splitlines()
+            if line.split(":")[0] not in ("passwd", "group", "shadow", "initgroups")]
+    hostfiles.write("/etc/nsswitch.conf",
+                    "passwd: files\ngroup: files\nshadow: files\n" + "\n".join(kept) + "\n")
+    return before
 
 
 def pam(service, session):
