@@ -59,7 +59,8 @@ static int hear_module(struct wire_open *ask, struct session_login *login, struc
 		.tty = ask->tty,
 		.rhost = ask->rhost,
 		.sock = MODULE_FD,
-		.fds = login->fds };
+		.fds = login->fds,
+		.helper_ends = true };
 	return 0;
 }
 

@@ -11,9 +11,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#define STACK_SIZE (1 << 20)
+#define STACK_GUARD 65536 /* whole pages, whatever their size */
 
 static int write_note(struct keeper *k, struct fail *f)
 {
@@ -110,21 +116,61 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	_exit(0);
 }
 
+/* What the keeper starts with, on the helper's stack. */
+struct seat {
+	struct keeper k;
+	struct session_login login;
+	int lock;
+	int64_t deadline_ms;
+};
+
+static int take_seat(void *arg)
+{
+	struct seat *seat = arg;
+	run(&seat->k, seat->lock, &seat->login, seat->deadline_ms);
+}
+
+/* Below it a page that nobody may touch. */
+static char *make_stack(void)
+{
+	char *low = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+
+	if (low == MAP_FAILED || mprotect(low, STACK_GUARD, PROT_NONE) < 0)
+		return NULL;
+	return low + STACK_SIZE;
+}
+
+/*
+ * Where the helper has nothing left to do, the keeper takes its memory over as it is: nothing
+ * is copied, and the helper may only end, for every word it wrote would be the keeper's.
+ */
+static pid_t take_over(struct seat *seat)
+{
+	char *stack = make_stack();
+	pid_t pid = stack ? clone(take_seat, stack, CLONE_VM | SIGCHLD, seat) : -1;
+
+	if (pid > 0)
+		_exit(0);
+	return pid;
+}
+
 int keeper_start(const struct plan *plan, const struct place *place,
 	const struct place_box *box, int lock, const struct session_login *login,
 	int64_t deadline_ms, struct fail *f)
 {
-	struct keeper k = { .plan = plan,
+	struct seat seat = { .login = *login, .lock = lock, .deadline_ms = deadline_ms };
+
+	seat.k = (struct keeper){ .plan = plan,
 		.place = *place,
 		.box = *box,
 		.build = { .init = -1, .control = -1, .ctl = -1, .log_socket = -1 },
 		.listener = -1,
 		.guest = -1,
 		.filter = -1 };
-	struct session_login mine = *login;
 
-	pid_t pid = fork();
+	pid_t pid = login->helper_ends ? take_over(&seat) : fork();
 	if (pid == 0)
-		run(&k, lock, &mine, deadline_ms);
-	return pid < 0 ? fail_sys(f, "start the box's keeper (fork)", "") : 0;
+		take_seat(&seat);
+	return pid < 0 ? fail_sys(f, "start the box's keeper", "") : 0;
 }

@@ -24,6 +24,7 @@ struct session_login {
 	const char *service, *tty, *rhost;
 	int sock;
 	struct fdio_fds fds;
+	bool helper_ends; /* who brings it does nothing more once a keeper runs */
 };
 
 struct session {
