@@ -16,6 +16,8 @@
 
 /* ---- copies, before anything is covered --------------------------------------------------- */
 
+static int open_source(struct inside *in, const struct step *s, struct fail *f);
+
 /* What lies in the home, by a child that is the user; the home itself by root. */
 static int open_users_source(struct inside *in, const struct step *s, struct fail *f)
 {
@@ -24,9 +26,10 @@ static int open_users_source(struct inside *in, const struct step *s, struct fai
 
 	if (strncmp(s->source, home, n) != 0 || s->source[n] != '/')
 		return fail_say(f, FAIL_REFUSED, "open", s->source, "it is not below the user's home");
-	OWN_FD base = tree_open(home);
+	const struct step whole = { .op = STEP_HOME, .source = (char *)(uintptr_t)home };
+	OWN_FD base = open_source(in, &whole, f);
 	if (base < 0)
-		return fail_sys(f, "open home", home);
+		return -1;
 	OWN_FD source = borrow_open(in->plan->account, base, s->source + n + 1, 0, f);
 	if (source < 0)
 		return -1;
@@ -35,21 +38,30 @@ static int open_users_source(struct inside *in, const struct step *s, struct fai
 	return take_fd(&source);
 }
 
+/* Where root is not let in on the way, the user is; the plan has found the same name so. */
+static int open_home(struct inside *in, const struct step *s, struct fail *f)
+{
+	char real[1024];
+	OWN_FD home = borrow_find(in->plan->account, s->source, real, sizeof(real), 0, f);
+
+	if (home < 0)
+		return -1;
+	if (strcmp(real, s->source) != 0)
+		return fail_err(f, ELOOP, "open home", s->source);
+	return take_fd(&home);
+}
+
 static int open_source(struct inside *in, const struct step *s, struct fail *f)
 {
-	struct stat st;
-
 	if (s->flags & STEP_USERS_SOURCE)
 		return open_users_source(in, s, f);
 	int fd = tree_open(s->source);
+	if (fd < 0 && errno == EACCES && s->op == STEP_HOME)
+		return open_home(in, s, f);
 	if (fd < 0)
 		return fail_sys(f, s->op == STEP_HOME ? "open home" : "open", s->source);
-	/* A home that root may not look at (NFS, FUSE) is a directory all the same, or the
-	 * mount point for it does not take it. */
-	if (s->op == STEP_HOME && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		own_fd_close(&fd);
-		return fail_err(f, ENOTDIR, "open home", s->source);
-	}
+	/* Not looked at: a home's file system may not let root, or may not answer. One that is no
+	 * directory does not go onto the mount point that is made for it. */
 	return fd;
 }
 

@@ -5,8 +5,10 @@
 #include "helper/policy/expand.h"
 #include "helper/policy/plan_parts.h"
 #include "helper/policy/plan_tree.h"
+#include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/borrow.h"
 #include "lib/linux/path.h"
 #include "lib/linux/tree.h"
 
@@ -14,6 +16,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Where the host's programs and its state are. */
 static const char *const tops[] = { "/bin", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin",
@@ -65,13 +68,29 @@ static int by_path(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* What is at a path: a directory, nothing, or (the error) something that cannot be judged. */
-static int find_directory(const char *path, char *real, size_t size, bool *found, struct fail *f)
+/*
+ * What is at a path: a directory, nothing, or (the error) something that cannot be judged.
+ * Root walks on local disks only; from there a child that is the user goes on, and one that
+ * hears nothing is given up: it is this login's trouble alone.
+ */
+static int find_directory(const struct tree *t, const char *path, enum path_where where, char *real,
+	size_t size, bool *found, struct fail *f)
 {
-	*found = path_find_directory(path, real, size);
+	struct fail cause = *f;
+	bool root = geteuid() == 0;
+
+	*found = path_find(path, root ? where : PATH_ANYWHERE, real, size);
 	if (*found || errno == ENOENT || errno == ENOTDIR)
 		return 0;
-	return fail_sys(f, "find directory", path);
+	if (!root || (errno != EREMOTE && errno != EACCES))
+		return fail_sys(f, "find directory", path);
+	OWN_FD home = borrow_find(t->plan->account, path, real, size,
+		fdio_now_ms() + t->plan->timeout_ms / 2, &cause);
+	*found = home >= 0;
+	if (home >= 0 || cause.err == ENOENT || cause.err == ENOTDIR)
+		return 0;
+	*f = cause;
+	return -1;
 }
 
 /* The same in the box's root, where no link counts. */
@@ -83,7 +102,7 @@ static int find_in_root(const struct tree *t, const char *path, char *real, size
 	struct stat st;
 
 	if (t->kind == ROOT_HOST || t->kind == ROOT_MIRROR)
-		return find_directory(path, real, size, found, f);
+		return find_directory(t, path, PATH_LOCAL_WAY, real, size, found, f);
 	*found = false;
 	if (t->kind == ROOT_EMPTY)
 		return 0;
@@ -131,8 +150,9 @@ static int find_seen(struct tree *t, const char *path, struct fail *f)
 	bool found;
 
 	word_parent(path, above, sizeof(above));
-	if (find_directory(above, parent, sizeof(parent), &found, f) < 0)
-		return -1;
+	found = path_find(above, PATH_LOCAL_WAY, parent, sizeof(parent));
+	if (!found && errno != ENOENT && errno != ENOTDIR && errno != EREMOTE)
+		return fail_sys(f, "find directory", above);
 	if (!found || t->kind == ROOT_TREE || t->kind == ROOT_EMPTY)
 		return text_copy(t->home.seen, sizeof(t->home.seen), path)
 			? 0
@@ -152,7 +172,7 @@ int plan_homes_find(struct tree *t, struct fail *f)
 	expand_home(t->plan->account, path, sizeof(path));
 	if (strcmp(path, "/") == 0)
 		return 0;
-	if (find_directory(path, h->real, sizeof(h->real), &h->found, f) < 0 ||
+	if (find_directory(t, path, PATH_LOCAL, h->real, sizeof(h->real), &h->found, f) < 0 ||
 		find_seen(t, path, f) < 0)
 		return -1;
 	if (!h->found)
@@ -166,7 +186,7 @@ int plan_homes_find(struct tree *t, struct fail *f)
 		return 0;
 	}
 	if (expand_path(s, t->plan->account, named, sizeof(named), f) < 0 ||
-		find_directory(named, h->source, sizeof(h->source), &found, f) < 0)
+		find_directory(t, named, PATH_LOCAL, h->source, sizeof(h->source), &found, f) < 0)
 		return -1;
 	return found ? 0
 		     : fail_say(f, FAIL_REFUSED, "make the plan", s->at, "home = %.200s: no directory",

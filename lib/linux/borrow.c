@@ -3,6 +3,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/path.h"
 #include "lib/linux/sys.h"
 #include "lib/linux/tree.h"
 
@@ -11,7 +12,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -35,25 +35,23 @@ static void do_open(const char *path, int *fd, struct answer *answer)
 	answer->err = *fd < 0 ? errno : 0;
 }
 
+/* By the rules of path_find(), with the user's rights; then once inside, which makes an
+ * automount happen and shows whether the file system answers at all. */
 static void do_find(const char *path, int *fd, struct answer *answer)
 {
-	char link[32];
-
-	/* The slash and "." at the end make an automount happen; O_PATH alone does not. */
-	*fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	OWN_FD inside = *fd < 0 ? -1 : openat(*fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*fd < 0) {
+	answer->err = 0;
+	if (!path_find(path, PATH_ANYWHERE, answer->real, sizeof(answer->real))) {
 		answer->err = errno;
 		return;
 	}
-	if (inside >= 0) {
-		own_fd_close(fd);
-		*fd = openat(inside, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	OWN_FD inside = open(answer->real, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (inside < 0 && errno != EACCES) {
+		answer->err = errno;
+		return;
 	}
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", *fd);
-	ssize_t n = readlink(link, answer->real, sizeof(answer->real) - 1);
-	answer->err = n < 0 ? errno : (size_t)n >= sizeof(answer->real) - 1 ? ENAMETOOLONG : 0;
-	answer->real[n < 0 ? 0 : n] = '\0';
+	*fd = tree_open(answer->real);
+	if (*fd < 0)
+		answer->err = errno;
 }
 
 /* Nothing of the caller's may be seen through a process that is the user's. */

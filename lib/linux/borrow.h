@@ -24,8 +24,8 @@ int borrow_open(const struct account *as, int base, const char *path, int64_t de
 	struct fail *f);
 
 /*
- * Opens the absolute `path`, which must be a directory, as the user would reach it: links
- * are followed and automounts made. `*real` (of `size` bytes) gets its name without links.
+ * Finds and opens the directory `path` (absolute) as the user, by the rules of path_find();
+ * automounts are made. `real` gets its name without links.
  */
 int borrow_find(const struct account *as, const char *path, char *real, size_t size,
 	int64_t deadline_ms, struct fail *f);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* What is not trusted about it, or NULL. */
 static const char *distrust(const struct stat *st)
@@ -174,14 +175,39 @@ struct finder {
 	char at[PATH_MAX];   /* its name; "" is the root */
 	char rest[PATH_MAX]; /* what is still to be walked */
 	int links;
+	enum path_where where;
+	dev_t top; /* of the root directory's file system */
 };
+
+/* What something is, without asking its file system, which may not answer; 0: it does not
+ * let root look, as a mounted FUSE of a user's does not: a directory, then. */
+static bool look(int fd, mode_t *type, dev_t *dev)
+{
+	struct statx seen;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &seen) < 0)
+		return false;
+	*type = seen.stx_mode & S_IFMT;
+	*dev = makedev(seen.stx_dev_major, seen.stx_dev_minor);
+	return true;
+}
+
+/* Whether the directory is on a disk of this host, or on what the root directory is on. */
+static bool is_local(const struct finder *w, int dir)
+{
+	mode_t type;
+	dev_t dev;
+
+	return look(dir, &type, &dev) && (major(dev) != 0 || dev == w->top);
+}
 
 static bool start(struct finder *w)
 {
 	own_fd_close(&w->dir);
 	w->at[0] = '\0';
 	w->dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return w->dir >= 0;
+	mode_t type;
+	return w->dir >= 0 && look(w->dir, &type, &w->top);
 }
 
 /* One component that is a link: only one in a directory that is root's alone. */
@@ -202,14 +228,19 @@ static bool follow(struct finder *w, int link)
 
 static bool descend(struct finder *w, const char *name)
 {
-	struct stat st;
-	OWN_FD next = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	mode_t type;
+	dev_t dev;
 
-	if (next < 0 || fstat(next, &st) < 0)
+	if (w->where != PATH_ANYWHERE && !is_local(w, w->dir)) {
+		errno = EREMOTE;
 		return false;
-	if (S_ISLNK(st.st_mode))
+	}
+	OWN_FD next = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (next < 0 || !look(next, &type, &dev))
+		return false;
+	if (type == S_IFLNK)
 		return follow(w, next);
-	if (!S_ISDIR(st.st_mode)) {
+	if (type && type != S_IFDIR) {
 		errno = ENOTDIR;
 		return false;
 	}
@@ -228,9 +259,9 @@ static bool descend(struct finder *w, const char *name)
 	return true;
 }
 
-bool path_find_directory(const char *path, char *out, size_t size)
+bool path_find(const char *path, enum path_where where, char *out, size_t size)
 {
-	struct finder w = { .dir = -1 };
+	struct finder w = { .dir = -1, .where = where };
 	char name[NAME_MAX + 1];
 	bool fine = *path == '/' && text_copy(w.rest, sizeof(w.rest), path);
 
@@ -252,6 +283,15 @@ bool path_find_directory(const char *path, char *out, size_t size)
 		if (strcmp(name, ".") != 0)
 			fine = descend(&w, name);
 	}
+	if (fine && where == PATH_LOCAL && !is_local(&w, w.dir)) {
+		errno = EREMOTE;
+		fine = false;
+	}
 	own_fd_close(&w.dir);
 	return fine && text_copy(out, size, w.at[0] ? w.at : "/");
+}
+
+bool path_find_directory(const char *path, char *out, size_t size)
+{
+	return path_find(path, PATH_ANYWHERE, out, size);
 }

@@ -34,4 +34,16 @@ int path_open_file_at(int *fd, int dir, const char *name, const char *path, stru
  */
 bool path_find_directory(const char *path, char *out, size_t size);
 
+enum path_where {
+	PATH_ANYWHERE,
+	PATH_LOCAL_WAY, /* every directory in which a name is looked up is on a local disk */
+	PATH_LOCAL,     /* and what is found as well */
+};
+
+/*
+ * path_find_directory() that stops with EREMOTE where a file system begins that may not let
+ * root in, or may never answer: one without a block device of its own.
+ */
+bool path_find(const char *path, enum path_where where, char *out, size_t size);
+
 #endif
