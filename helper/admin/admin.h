@@ -37,6 +37,8 @@ int admin_status(const struct admin_verb *verb, int argc, char **argv);
 int admin_kill(const struct admin_verb *verb, int argc, char **argv);
 int admin_pam(const struct admin_verb *verb, int argc, char **argv);
 int admin_doctor(const struct admin_verb *verb, int argc, char **argv);
+int admin_try(const struct admin_verb *verb, int argc, char **argv);
+int admin_enter(const struct admin_verb *verb, int argc, char **argv);
 int admin_off(const struct admin_verb *verb, int argc, char **argv);
 int admin_on(const struct admin_verb *verb, int argc, char **argv);
 

@@ -4,6 +4,7 @@
  */
 #include "helper/admin/admin.h"
 
+#include "helper/keeper/title.h"
 #include "lib/base/text.h"
 
 #include <errno.h>
@@ -19,6 +20,9 @@ static const struct admin_verb verbs[] = {
 	{ "explain", "USER [--service S] [--rhost IP] [--ruser U] [--config DIR]",
 		"which rule a login gets, and what the box is", admin_explain,
 		"Nothing is changed and nobody is asked but the policy and the name services." },
+	{ "try", "USER [--config DIR] [-- CMD...]", "a real box and a shell in it, without PAM",
+		admin_try },
+	{ "enter", "USER|ID [--config DIR] [-- CMD...]", "a shell in a box that lives", admin_enter },
 	{ "list", "[--json]", "the boxes that live", admin_list },
 	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status },
 	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
@@ -153,6 +157,7 @@ int admin_finish(int code)
 
 int main(int argc, char **argv)
 {
+	title_take(argc, argv); /* for a keeper that a verb may make */
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
 		print_usage(stdout);
 		return admin_finish(EXIT_DONE);

@@ -238,6 +238,23 @@ int plan_make(struct plan *out, const struct policy *policy, const struct reques
 	return 0;
 }
 
+int plan_make_box(struct plan *out, const struct policy *policy, const struct request *request,
+	const char *name, struct fail *f)
+{
+	struct plan plan = { .account = &request->account, .verdict = VERDICT_BOX };
+	const struct box *box = policy_find_box(policy, name);
+
+	fill_global(&plan, policy);
+	if (!box)
+		return fail_say(f, FAIL_REFUSED, "find box", name, "the policy has none of this name");
+	if (fill_box(&plan, policy, box, request->door, f) < 0) {
+		plan_free(&plan);
+		return -1;
+	}
+	*out = plan;
+	return 0;
+}
+
 int plan_add_step(struct plan *plan, struct step step, struct fail *f)
 {
 	struct step *steps = reallocarray(plan->steps, plan->n_steps + 1, sizeof(*steps));

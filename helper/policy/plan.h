@@ -154,6 +154,10 @@ struct plan {
 int plan_make(struct plan *out, const struct policy *policy, const struct request *request,
 	struct fail *f);
 
+/* The same without the rules, for a box by its name: VERDICT_BOX, or -1. */
+int plan_make_box(struct plan *out, const struct policy *policy, const struct request *request,
+	const char *box, struct fail *f);
+
 /* Appends one step; strings are copied. NULL counts as "". Returns -1 out of memory. */
 int plan_add_step(struct plan *plan, struct step step, struct fail *f);
 

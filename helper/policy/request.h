@@ -16,6 +16,7 @@
 enum door {
 	DOOR_PAM,   /* the module asks: its own process will enter */
 	DOOR_SHELL, /* the caller itself asks, for its own shell */
+	DOOR_ADMIN, /* root asks, for a program of that user's (try, enter) */
 };
 
 struct request {

@@ -107,6 +107,7 @@ def an_interactive_login_shell_has_its_terminal():
         terminal.expect("Stopped", 20)
         terminal.line("fg")
         terminal.expect("sleep 600", 20)
+        time.sleep(0.3)
         terminal.send("\x03")
         terminal.expect(r"\$ $", 20)
         terminal.line("exit 5")
