@@ -92,10 +92,23 @@ static int await_link(const struct plan *plan, const struct build_network *netwo
 	return build_network_inside(network, plan, sysctls, f);
 }
 
+/* Not before init is in its groups: the namespace's root is where a process is then. */
+static int await_groups(const struct box_cgroup *cgroup, int control, struct fail *f)
+{
+	struct sync word = { 0 };
+
+	if (!cgroup->made)
+		return 0;
+	ssize_t n = fdio_recv(control, &word, sizeof(word), NULL, NULL, 0, f);
+	if (n != sizeof(word) || word.kind != SYNC_PLACED)
+		_exit(1);
+	return unshare(CLONE_NEWCGROUP) < 0 ? fail_sys(f, "make namespace", "cgroup") : 0;
+}
+
 /* The inside process: everything up to RUN, then `live`. */
 static void __attribute__((noreturn))
 run_inside(const struct plan *plan, const char *id, struct build_network *network, int control,
-	build_live *live)
+	const struct box_cgroup *cgroup, build_live *live)
 {
 	struct fail f = FAIL_BY("inside");
 	struct sync go;
@@ -106,8 +119,8 @@ run_inside(const struct plan *plan, const char *id, struct build_network *networ
 		fail_sys(&f, "prepare init", "");
 	else if (join_network(plan, &sysctls, &f) == 0 &&
 		build_inside(plan, id, &ctl, &log_socket, &f) == 0 && chdir("/") == 0 &&
-		renew_stdio(&f) == 0)
-		await_link(plan, network, control, sysctls, &f);
+		renew_stdio(&f) == 0 && await_link(plan, network, control, sysctls, &f) == 0)
+		await_groups(cgroup, control, &f);
 	own_fd_close(&sysctls);
 	if (fail_is_set(&f)) {
 		report(control, SYNC_FAILED, NULL, &f);
@@ -137,9 +150,11 @@ static int connect_box(const struct build *build, const struct plan *plan,
 int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct build_network *network, build_live *live, struct fail *f)
 {
+	const struct box_cgroup *cgroup = out->cgroup;
 	int pair[2], pidfd = -1;
 
-	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .log_socket = -1 };
+	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .log_socket = -1,
+		.cgroup = cgroup };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_sys(f, "make socket pair", "");
 	OWN_FD ours = pair[0];
@@ -148,23 +163,40 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct clone_args args = { .flags = plan->namespaces | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD };
+	OWN_FD group = box_cgroup_for_clone(cgroup);
+	if (cgroup->made)
+		args.flags &= ~(uint64_t)CLONE_NEWCGROUP;
+	if (group >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)group;
+	}
 	int pid = sys_clone3(&args);
 	if (pid < 0)
 		return fail_sys(f, "make the box's namespaces (clone3)", "");
 	if (pid == 0) {
 		/* Its own copy of the keeper's end would hide the keeper's death. */
 		own_fd_close(&ours);
-		run_inside(plan, id, network, theirs, live);
+		run_inside(plan, id, network, theirs, cgroup, live);
 	}
 	*out = (struct build){ .init = pidfd,
 		.init_pid = pid,
 		.control = take_fd(&ours),
 		.ctl = -1,
-		.log_socket = -1 };
+		.log_socket = -1,
+		.cgroup = cgroup };
 	if (connect_box(out, plan, network, f) == 0)
 		return 0;
 	build_abandon(out);
 	return -1;
+}
+
+int build_placed(struct build *build, struct fail *f)
+{
+	const struct sync word = { .kind = SYNC_PLACED };
+
+	if (!build->cgroup->made)
+		return 0;
+	return fdio_send(build->control, &word, sizeof(word), NULL, f);
 }
 
 static int hear_built(struct build *build, int64_t deadline_ms, struct fail *f)

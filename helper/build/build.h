@@ -6,6 +6,7 @@
 #ifndef HELPER_BUILD_BUILD_H
 #define HELPER_BUILD_BUILD_H
 
+#include "helper/build/box_cgroup.h"
 #include "helper/build/build_network.h"
 #include "helper/policy/plan.h"
 #include "lib/base/fail.h"
@@ -20,6 +21,8 @@ struct build {
 	int control;    /* to init; its end means that the box is dead */
 	int ctl;        /* the box's control socket, listening */
 	int log_socket; /* the box's /dev/log, or -1 */
+	/* made before, the caller's: init waits in it for build_placed() */
+	const struct box_cgroup *cgroup;
 };
 
 /* What pid 1 of a finished box does for ever. Given by the keeper, so that
@@ -29,6 +32,9 @@ typedef void build_live(int control);
 /* Makes the box's namespaces and its init, which begins to build; returns at once. */
 int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct build_network *network, build_live *live, struct fail *f);
+
+/* Init is in its groups: it may unshare what shows them. Where there are none, nothing. */
+int build_placed(struct build *build, struct fail *f);
 
 /*
  * Waits until init has built all of the plan, then lets it run. On failure (its own, or

@@ -46,8 +46,11 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 		struct fdio_fds ttys = session_split_ttys(fds, WIRE_FDS + 1);
 		login.fds = *fds;
 		fds->n = 0;
-		if (session_add(&k->sessions, &login, &f) == 0) {
+		OWN_STR was = NULL;
+		if (life_place(k, login.sock, &was, &f) == 0 &&
+			session_add(&k->sessions, &login, &f) == 0) {
 			struct session *s = &k->sessions.at[k->sessions.n - 1];
+			s->was = take_str(&was);
 			answer.kind = WIRE_JOINED;
 			life_attach_ttys(k, s, &ttys);
 			/* A module that has given up has closed its end: its pidfd tells the rest. */

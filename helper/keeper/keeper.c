@@ -45,11 +45,26 @@ static int begin_note(struct keeper *k, struct fail *f)
 	return write_note(k, f);
 }
 
-/* The note first, then the thing: what a note names can be cleaned up after any death. */
-static int build_box(struct keeper *k, int64_t deadline_ms, struct fail *f)
+/* Moving processes takes the kernel long; init needs about that time for its own work. */
+static int while_init_builds(struct keeper *k, const struct session_login *login, char **was,
+	struct fail *f)
 {
+	if (filter_is_wanted(k->plan) && (k->filter = filter_make(k->plan, f)) < 0)
+		return -1;
+	if (box_cgroup_place_init(&k->cgroup, k->build.init_pid, f) < 0 ||
+		build_placed(&k->build, f) < 0)
+		return -1;
+	return life_place(k, login->sock, was, f);
+}
+
+/* The note first, then the thing: what a note names can be cleaned up after any death. */
+static int build_box(struct keeper *k, const struct session_login *login, int64_t deadline_ms,
+	char **was, struct fail *f)
+{
+	k->build.cgroup = &k->cgroup;
 	if (begin_note(k, f) < 0 || life_open_rendezvous(k, f) < 0 ||
 		build_network_take(&k->network, k->plan, &k->place, &k->box, deadline_ms, f) < 0 ||
+		box_cgroup_make(&k->cgroup, k->plan, k->box.id, f) < 0 ||
 		build_start(&k->build, k->plan, k->box.id, &k->network, init_live, f) < 0)
 		return -1;
 	if (note_process_of(k->build.init_pid, &k->note.init) < 0 || write_note(k, f) < 0) {
@@ -57,12 +72,25 @@ static int build_box(struct keeper *k, int64_t deadline_ms, struct fail *f)
 		build_abandon(&k->build);
 		return -1;
 	}
-	/* While init builds. */
-	if (filter_is_wanted(k->plan) && (k->filter = filter_make(k->plan, f)) < 0) {
+	if (while_init_builds(k, login, was, f) < 0) {
 		build_abandon(&k->build);
 		return -1;
 	}
 	return build_finish(&k->build, deadline_ms, f);
+}
+
+/* One line for all that was refused, so that a limit that is too low can be found. */
+static void end_groups(struct keeper *k)
+{
+	struct cgroup_counts n;
+
+	if (box_cgroup_counted(&k->cgroup, &n))
+		syslog(LOG_NOTICE,
+			"box=%s id=%s user=%s result=limited tasks_refused=%llu memory_reached=%llu "
+			"killed=%llu",
+			k->note.box, k->box.id, k->note.user, (unsigned long long)n.tasks_refused,
+			(unsigned long long)n.memory_reached, (unsigned long long)n.killed);
+	box_cgroup_end(&k->cgroup);
 }
 
 /* The first login's terminal or pipe must not stay open for as long as the box lives. */
@@ -81,13 +109,14 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 {
 	struct fail f = FAIL_BY("keeper");
 	struct wire_verdict verdict;
+	char *was = NULL;
 	struct fdio_fds ttys = session_split_ttys(&login->fds, WIRE_FD_TTY);
 
 	/* Its own session: no terminal's signal, no hang-up reaches it. */
 	setsid();
 	title_set("loginbox-keeper");
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
-	if (let_stdio_go(&f) < 0 || build_box(k, deadline_ms, &f) < 0 ||
+	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {
 		build_abandon(&k->build);
 		build_network_end(&k->network, &k->place);
@@ -101,6 +130,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		.init = k->build.init_pid,
 		.id = k->box.id,
 		.user = k->note.user };
+	k->sessions.at[0].was = was;
 	log_start(&k->log, take_fd(&k->build.log_socket));
 	life_attach_ttys(k, &k->sessions.at[0], &ttys);
 	verdict_of_plan(&verdict, k->plan, k->box.id);
@@ -109,6 +139,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	while (life_once(k, -1))
 		;
 	log_stop(&k->log);
+	end_groups(k);
 	build_network_end(&k->network, &k->place);
 	place_box_forget(&k->place, &k->box);
 	/* Nobody waits for this process any more: the time to look after what others left. */

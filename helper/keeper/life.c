@@ -189,6 +189,16 @@ static void look_at_init(struct keeper *k, const struct pollfd *polls)
 	}
 }
 
+int life_place(struct keeper *k, int sock, char **was, struct fail *f)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return fail_sys(f, "take session", "");
+	return box_cgroup_place(&k->cgroup, peer.pid, was, f);
+}
+
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys)
 {
 	for (size_t i = 0; i < ttys->n && i < WIRE_TTYS; i++)
@@ -209,7 +219,11 @@ static bool is_used(const struct keeper *k, const char *node)
 static void session_ended(const struct session *ended, void *arg)
 {
 	struct keeper *k = arg;
+	struct pollfd process = { .fd = ended->process, .events = POLLIN };
 
+	/* It has its way back already: nobody waits for this. */
+	if (poll(&process, 1, 0) == 0)
+		box_cgroup_return(&k->cgroup, ended->pid, ended->was);
 	for (size_t i = 0; i < WIRE_TTYS; i++)
 		if (k->state == KEEPER_LIVING && ended->node[i][0] && !is_used(k, ended->node[i]))
 			terminal_detach(ended->node[i], k->build.init);

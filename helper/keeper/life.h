@@ -30,6 +30,7 @@ struct keeper {
 	struct place_box box;
 	struct note note;
 	struct build build;
+	struct box_cgroup cgroup;
 	struct build_network network;
 	struct log log;
 	struct sessions sessions;
@@ -52,6 +53,10 @@ struct keeper {
 
 /* Opens the rendezvous of the box where the next login looks for it. */
 int life_open_rendezvous(struct keeper *k, struct fail *f);
+
+/* Moves the process at the other end of a login's socket into the box's groups; `*was` as
+ * for box_cgroup_place(). */
+int life_place(struct keeper *k, int sock, char **was, struct fail *f);
 
 /* The session's terminals of the host get names in the box's /dev; closes `ttys`. */
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys);

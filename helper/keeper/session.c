@@ -14,6 +14,7 @@ static void close_all(struct session *s)
 	own_fd_close(&s->process);
 	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
 		own_fd_close(&s->back[i]);
+	own_str_free(&s->was);
 }
 
 struct fdio_fds session_split_ttys(struct fdio_fds *fds, size_t first)

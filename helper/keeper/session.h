@@ -35,6 +35,7 @@ struct session {
 	char service[32], tty[32], rhost[64]; /* cut, for display */
 	char node[WIRE_TTYS][32]; /* its terminals' names in the box's /dev, "" for none */
 	int64_t since_ms;
+	char *was; /* its /proc/PID/cgroup before it came in, NULL: not moved */
 	bool over; /* only while session_serve() forgets it */
 	enum { SESSION_FREE, SESSION_WARNED, SESSION_ASKED, SESSION_KILLED } expiry;
 };

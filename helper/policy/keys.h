@@ -27,6 +27,11 @@ enum key_kind {
 	KIND_LIMIT_SIZE, /* the same in sizes */
 	KIND_LIMIT_TIME, /* the same in seconds, or as a time */
 	KIND_LEFTOVER,  /* kill, keep, each with :TIME or without */
+	KIND_AMOUNT,    /* a size, or N% of memory, or unlimited */
+	KIND_TASKS,     /* a number, -1 and unlimited: no limit */
+	KIND_PERCENT,   /* of one processor, or unlimited */
+	KIND_WEIGHT,    /* 1 to 10000 */
+	KIND_UMASK,     /* octal */
 	KIND_TEXT,      /* free */
 	KIND_NAME,      /* a name of a section, or one of `built` */
 	KIND_PATH,      /* absolute, plain; or one of `built` */
@@ -179,21 +184,21 @@ struct key {
 		"resident memory; Linux ignores it") \
 	KEY(RTTIME, IN_BOX, "rttime", KIND_LIMIT, "none", "", "none", NULL, \
 		"microseconds of a real-time process without a system call that waits") \
-	KEY(MEMORY_MAX, IN_BOX, "memory_max", KIND_LATER, "", "", "none", NULL, "memory") \
-	KEY(MEMORY_HIGH, IN_BOX, "memory_high", KIND_LATER, "", "", "none", NULL, \
+	KEY(MEMORY_MAX, IN_BOX, "memory_max", KIND_AMOUNT, "none", "", "none", NULL, "memory") \
+	KEY(MEMORY_HIGH, IN_BOX, "memory_high", KIND_AMOUNT, "none", "", "none", NULL, \
 		"memory before throttling") \
-	KEY(SWAP_MAX, IN_BOX, "swap_max", KIND_LATER, "", "", "none", NULL, "swap") \
-	KEY(TASKS_MAX, IN_BOX, "tasks_max", KIND_LATER, "", "", "none", "4096", \
+	KEY(SWAP_MAX, IN_BOX, "swap_max", KIND_AMOUNT, "none", "", "none", NULL, "swap") \
+	KEY(TASKS_MAX, IN_BOX, "tasks_max", KIND_TASKS, "none", "", "4096", NULL, \
 		"processes and threads") \
-	KEY(CPU_MAX, IN_BOX, "cpu_max", KIND_LATER, "", "", "none", NULL, "processor share") \
-	KEY(CPU_WEIGHT, IN_BOX, "cpu_weight", KIND_LATER, "", "", "none", NULL, \
+	KEY(CPU_MAX, IN_BOX, "cpu_max", KIND_PERCENT, "none", "", "none", NULL, "processor share") \
+	KEY(CPU_WEIGHT, IN_BOX, "cpu_weight", KIND_WEIGHT, "none", "", "none", NULL, \
 		"processor weight") \
-	KEY(IO_WEIGHT, IN_BOX, "io_weight", KIND_LATER, "", "", "none", NULL, "disk weight") \
+	KEY(IO_WEIGHT, IN_BOX, "io_weight", KIND_WEIGHT, "none", "", "none", NULL, "disk weight") \
 	KEY(IO_MAX, IN_BOX, "io_max.LABEL", KIND_LATER, "", "", NULL, NULL, "disk rates") \
 	KEY(OOM_SCORE_ADJ, IN_BOX, "oom_score_adj", KIND_WORD, "0", "*", "0", NULL, \
 		"preference of the out-of-memory killer") \
 	KEY(AFFINITY, IN_BOX, "affinity", KIND_WORD, "all", "*", "all", NULL, "processors") \
-	KEY(LIMIT_SCOPE, IN_BOX, "limit_scope", KIND_LATER, "", "", "none", "user", \
+	KEY(LIMIT_SCOPE, IN_BOX, "limit_scope", KIND_WORD, "user, session", "", "user", NULL, \
 		"what the cgroup limits count over") \
 	KEY(MAX_SESSIONS, IN_BOX, "max_sessions", KIND_NUMBER, "none", "", "none", NULL, \
 		"concurrent logins") \

@@ -14,6 +14,7 @@
 #include "helper/policy/policy.h"
 #include "helper/policy/request.h"
 #include "lib/base/fail.h"
+#include "lib/linux/cgroup.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -127,6 +128,11 @@ struct plan {
 	unsigned max_sessions;   /* of the user at once; 0: any */
 	struct step *steps;
 	size_t n_steps;
+
+	/* of all its processes together */
+	struct cgroup_values cgroup;
+	bool cgroup_optional;   /* only what base wants: where the host can */
+	bool limit_per_session; /* each box by itself, else all boxes of the user together */
 
 	/* what the process in the box gets */
 	struct limit limits[PLAN_LIMITS];

@@ -80,6 +80,11 @@ void plan_hash(struct plan *plan)
 		add_number(&h, plan->limits[i].hard);
 	}
 	add_number(&h, plan->capabilities);
+	for (size_t i = 0; i < CGROUP_KEYS; i++) {
+		add_number(&h, plan->cgroup.set[i]);
+		add_number(&h, plan->cgroup.at[i]);
+	}
+	add_number(&h, plan->limit_per_session);
 	add_number(&h, plan->ambient);
 	add_number(&h, plan->no_new_privs);
 	add_number(&h, plan->filter);

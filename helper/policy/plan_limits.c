@@ -1,4 +1,5 @@
 #include "helper/policy/plan_limits.h"
+#include "helper/policy/plan_parts.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -70,4 +71,35 @@ int plan_limits(struct plan *plan, const struct box *box, enum door door, struct
 		};
 	}
 	return 0;
+}
+
+void plan_cgroup(struct plan *plan, const struct box *box)
+{
+	static const enum key_id keys[CGROUP_KEYS] = {
+		[CGROUP_MEMORY_MAX] = KEY_MEMORY_MAX,
+		[CGROUP_MEMORY_HIGH] = KEY_MEMORY_HIGH,
+		[CGROUP_SWAP_MAX] = KEY_SWAP_MAX,
+		[CGROUP_TASKS_MAX] = KEY_TASKS_MAX,
+		[CGROUP_CPU_MAX] = KEY_CPU_MAX,
+		[CGROUP_CPU_WEIGHT] = KEY_CPU_WEIGHT,
+		[CGROUP_IO_WEIGHT] = KEY_IO_WEIGHT,
+	};
+	const struct box *base = box;
+
+	while (base->parent)
+		base = base->parent;
+	plan->cgroup_optional = true;
+	plan->limit_per_session = strcmp(box->all.by_key[KEY_LIMIT_SCOPE]->text, "session") == 0;
+	for (size_t i = 0; i < CGROUP_KEYS; i++) {
+		const struct setting *s = box->all.by_key[keys[i]];
+		if (s->value.none)
+			continue;
+		plan->cgroup.set[i] = true;
+		plan->cgroup.at[i] = s->value.number == VALUE_UNLIMITED
+			? CGROUP_UNLIMITED
+			: plan_bytes_of(s->value.number, s->value.percent);
+		/* What nobody asked for in this host's own words is had where it can be. */
+		if (s != base->all.by_key[keys[i]])
+			plan->cgroup_optional = false;
+	}
 }

@@ -1,6 +1,7 @@
 #include "helper/policy/value.h"
 
 #include "helper/policy/mount_value.h"
+#include "helper/policy/value_process.h"
 #include "helper/policy/word.h"
 #include "lib/base/text.h"
 
@@ -383,6 +384,12 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 		return read_mount(v, key, s, why);
 	case KIND_TEXT:
 		return true;
+	case KIND_AMOUNT:
+	case KIND_TASKS:
+	case KIND_PERCENT:
+	case KIND_WEIGHT:
+	case KIND_UMASK:
+		return value_read_process(v, key, s, why->at, why->size);
 	default:
 		return no(why, "%s is not built yet", key->name);
 	}

@@ -1,5 +1,6 @@
 #include "helper/state/sweep.h"
 
+#include "helper/state/groups.h"
 #include "helper/state/note.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
@@ -62,8 +63,10 @@ bool sweep_box(const struct place *place, const struct place_box *box, enum swee
 	} else if ((f.err && f.err != ENOENT) || answers(box)) {
 		return false;
 	}
-	if (!(flags & SWEEP_DRY))
+	if (!(flags & SWEEP_DRY)) {
 		place_box_forget(place, box);
+		groups_forget(box);
+	}
 	return true;
 }
 

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 
+import hostcgroup
 import hostfiles
 import hostlog
 import kernel
@@ -55,6 +56,8 @@ def ignore_signals():
 
 
 def make_host(options):
+    if options.cgroups:
+        hostcgroup.enter(options.cgroups)
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS
                    | kernel.CLONE_NEWIPC | kernel.CLONE_NEWCGROUP)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -70,10 +73,12 @@ def make_tree(options):
     top = kernel.open_tree(options.top)
     if not options.top_writable:
         kernel.make_read_only(top)
-    cgroups = open_cgroups()
+    cgroups = None if options.cgroups else open_cgroups()
+    own = hostcgroup.hierarchies() if options.cgroups else []
     mount_overlay()
     os.umask(0)
     mount_proc_and_sys(cgroups)
+    hostcgroup.mount_all(ROOT, own)
     mount_tmpfs("/run", "mode=0755,size=16m,nr_inodes=100000")
     mount_tmpfs("/tmp", "mode=1777")
     mount_tmpfs("/home", "mode=0755")

@@ -1,0 +1,118 @@
+#include "helper/policy/value_process.h"
+
+#include "lib/base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TASKS_MOST (1u << 22) /* PID_MAX_LIMIT */
+#define WEIGHT_MOST 10000
+#define PERCENT_MOST 1000000
+
+struct why {
+	char *at;
+	size_t size;
+};
+
+static bool no(const struct why *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool no(const struct why *why, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(why->at, why->size, format, args);
+	va_end(args);
+	return false;
+}
+
+/* Digits before one letter out of `units`, or before none; the place of the letter, or -1. */
+static bool read_digits(const char *s, const char *units, uint64_t *out, int *unit)
+{
+	char digits[24];
+	size_t n = strspn(s, "0123456789");
+	const char *letter = s[n] ? strchr(units, s[n]) : NULL;
+
+	if (n == 0 || n >= sizeof(digits) || (s[n] && (!letter || s[n + 1])))
+		return false;
+	memcpy(digits, s, n);
+	digits[n] = '\0';
+	*unit = letter ? (int)(letter - units) : -1;
+	return text_to_u64(digits, INT64_MAX, out);
+}
+
+static bool read_amount(struct value *v, const struct key *key, const char *s, const struct why *why)
+{
+	int unit;
+
+	if (!read_digits(s, "KMGT%", &v->number, &unit) ||
+		(unit >= 0 && unit < 4 && v->number > ((uint64_t)INT64_MAX >> (10 * (unit + 1)))))
+		return no(why, "'%s' is no size: bytes, with K M G T, N%% of memory, or unlimited", s);
+	v->percent = unit == 4;
+	if (v->percent && (v->number < 1 || v->number > 100))
+		return no(why, "'%s' is not between 1%% and 100%%", s);
+	if (unit >= 0 && unit < 4)
+		v->number <<= 10 * (unit + 1);
+	/* No swap is a limit; no memory is no login. */
+	if (strcmp(key->name, "swap_max") != 0 && !v->percent && v->number < (1 << 20))
+		return no(why, "%s = %s is less than 1M: no login would live", key->name, s);
+	return true;
+}
+
+static bool read_tasks(struct value *v, const char *s, const struct why *why)
+{
+	if (strcmp(s, "-1") == 0) {
+		v->number = VALUE_UNLIMITED;
+		return true;
+	}
+	if (!text_to_u64(s, TASKS_MOST, &v->number))
+		return no(why, "'%s' is no number of processes", s);
+	return v->number ? true : no(why, "tasks_max = 0 would let nobody in; -1 means no limit");
+}
+
+static bool read_percent(struct value *v, const char *s, const struct why *why)
+{
+	int unit;
+
+	if (!read_digits(s, "%", &v->number, &unit) || unit != 0 || v->number < 1 ||
+		v->number > PERCENT_MOST)
+		return no(why, "'%s' is no share: 50%% is half a processor, 200%% are two", s);
+	return true;
+}
+
+static bool read_umask(struct value *v, const char *s, const struct why *why)
+{
+	size_t n = strspn(s, "01234567");
+
+	if (n < 3 || n > 4 || s[n])
+		return no(why, "'%s' is no umask: three octal digits, as 077", s);
+	for (v->number = 0; *s; s++)
+		v->number = v->number * 8 + (uint64_t)(*s - '0');
+	return v->number <= 0777 ? true : no(why, "umask = %llo is beyond 0777",
+						 (unsigned long long)v->number);
+}
+
+bool value_read_process(struct value *v, const struct key *key, const char *s, char *at,
+	size_t size)
+{
+	const struct why why = { at, size };
+
+	if (strcmp(s, "unlimited") == 0 && key->kind != KIND_WEIGHT && key->kind != KIND_UMASK) {
+		v->number = VALUE_UNLIMITED;
+		return true;
+	}
+	switch (key->kind) {
+	case KIND_AMOUNT:
+		return read_amount(v, key, s, &why);
+	case KIND_TASKS:
+		return read_tasks(v, s, &why);
+	case KIND_PERCENT:
+		return read_percent(v, s, &why);
+	case KIND_WEIGHT:
+		if (text_to_u64(s, WEIGHT_MOST, &v->number) && v->number)
+			return true;
+		return no(&why, "'%s' is no weight: 1 to %d, 100 is usual", s, WEIGHT_MOST);
+	default:
+		return read_umask(v, s, &why);
+	}
+}

@@ -1,0 +1,19 @@
+/*
+ * value_process.h - what the keys of limits and identity hold: amounts, weights, umask.
+ *
+ * Uses: helper/policy/value.
+ */
+#ifndef HELPER_POLICY_VALUE_PROCESS_H
+#define HELPER_POLICY_VALUE_PROCESS_H
+
+#include "helper/policy/value.h"
+
+/*
+ * KIND_AMOUNT bytes or N% of memory, KIND_TASKS a number, KIND_PERCENT of one processor: all
+ * with `unlimited` (VALUE_UNLIMITED); KIND_WEIGHT 1 to 10000; KIND_UMASK octal. In
+ * v->number, and v->percent where it is of memory. False with one clause in `why`.
+ */
+bool value_read_process(struct value *v, const struct key *key, const char *s, char *why,
+	size_t size);
+
+#endif

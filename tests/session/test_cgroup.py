@@ -1,0 +1,243 @@
+#!/usr/bin/python3
+"""Limits of all processes of a user together: control groups, at the real doors.
+
+The host has groups of its own (tests/host --cgroups), on the hierarchies of this machine.
+"""
+
+import glob
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from report import contains, equal, test, true, wait_until  # noqa: E402
+from ssh import background, run, ssh  # noqa: E402
+
+TOP = "/sys/fs/cgroup"
+RULES = "[rule a]\nuser = alice\nbox = a\n[rule b]\nuser = bob\nbox = b\n"
+V1 = os.path.exists(TOP + "/pids/pids.max") or os.path.isdir(TOP + "/pids")
+
+
+def policy(keys, bob=""):
+    host.write_policy(f"[box a]\n{keys}\n[box b]\n{bob}\n{RULES}")
+
+
+def read(pattern):
+    found = glob.glob(f"{TOP}/{pattern}")
+    values = []
+    for name in found:
+        with open(name, encoding="ascii") as file:
+            values.append(file.read().strip())
+    return values
+
+
+def groups():
+    return [path for path in glob.glob(f"{TOP}/**/loginbox*", recursive=True)]
+
+
+def held(user="alice"):
+    """A login that stays, on the host's side of which one can look."""
+    session = background(user, "echo in; exec sleep 600")
+    equal(session.read_line(), "in", "the first login")
+    return session
+
+
+def need_v1():
+    if not V1:
+        raise report.Skip("this machine's controllers are not those of cgroup v1")
+
+
+@test
+def every_value_is_in_the_kernel_for_the_user_and_for_the_box():
+    need_v1()
+    policy("tasks_max = 50\nmemory_max = 64M\nswap_max = 16M\ncpu_max = 150%\ncpu_weight = 50")
+    with held():
+        for level in ("", "/*"):
+            for file, value in (("pids{}/pids.max", "50"), ("memory{}/memory.limit_in_bytes", "67108864"),
+                                ("memory{}/memory.memsw.limit_in_bytes", "83886080"),
+                                ("cpu{}/cpu.cfs_quota_us", "150000"),
+                                ("cpu{}/cpu.shares", "512")):
+                name = file.format("/loginbox/2001" + level)
+                equal(read(name), [value], name)
+        equal(len(read("pids/loginbox/2001/*/cgroup.procs")), 1, "one box")
+    wait_until(lambda: not groups(), "no group is left", 10)
+
+
+@test
+def every_door_and_a_join_end_in_the_same_group_and_see_it_as_the_root():
+    policy("tasks_max = 50\nmemory_max = 64M")
+    look = "cat /proc/self/cgroup | sort"
+    with held():
+        before = int(read("pids/loginbox/2001/*/pids.current")[0]) if V1 else 0
+        seen = {"ssh": ssh("alice", look).stdout, "su": run(["su", "alice", "-c", look]).stdout,
+                "shell door": host.as_user("alice", [host.HELPER, "-c", look]).stdout}
+        for door, text in seen.items():
+            for line in text.splitlines():
+                true(line.endswith(":/"), f"{door}: a group is shown as the root", line)
+            true(text.count("\n") > 2, f"{door}: groups are shown", text)
+        if V1:
+            with held():
+                equal(len(read("pids/loginbox/2001/*/pids.current")), 1, "one group")
+                true(int(read("pids/loginbox/2001/*/pids.current")[0]) > before,
+                     "the second login is counted in it")
+
+
+@test
+def a_fork_bomb_stops_at_tasks_max_and_another_tenant_logs_in():
+    policy("tasks_max = 40")
+    bomb = "import os, signal, time\nn = 0\ntry:\n    while n < 500:\n" \
+           "        if os.fork() == 0:\n            time.sleep(60)\n        n += 1\n" \
+           "except OSError as error:\n    print(n, error.errno, flush=True)\n" \
+           "time.sleep(0 if n > 400 else 20)\n"
+    mark = host.LogMark()
+    with background("alice", "exec /usr/bin/python3 -I -c '" + bomb.replace("\n", "\n") + "'") as session:
+        n, number = session.read_line(60).split()
+        true(20 <= int(n) < 40, "forks before the limit", n)
+        equal(int(number), 11, "EAGAIN")
+        equal(ssh("bob", "echo fine").stdout, "fine\n", "another tenant")
+        done = ssh("alice", "sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait")
+        true(done.returncode != 0 or "Resource" in done.stderr,
+             "a second login of the same user shares the count", done.stderr)
+    wait_until(lambda: not groups(), "no group is left", 15)
+    line = wait_until(lambda: [x for x in mark.lines() if "result=limited" in x], "the log", 5)[0]
+    contains(line, "tasks_refused=", "the counter")
+
+
+@test
+def without_the_limit_the_same_bomb_goes_off():
+    policy("tasks_max = none")
+    count = "import os, time\nn = 0\nwhile n < 60:\n    if os.fork() == 0:\n" \
+            "        time.sleep(3)\n        os._exit(0)\n    n += 1\nprint(n)\n"
+    equal(ssh("alice", "/usr/bin/python3 -I -", input=count).stdout, "60\n", "forks")
+
+
+@test
+def a_memory_hog_is_killed_and_nobody_else():
+    policy("memory_max = 64M\nswap_max = 0")
+    hog = "x = bytearray(300 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint('all')\n"
+    mark = host.LogMark()
+    with held():
+        done = ssh("alice", "/usr/bin/python3 -I -; echo status $?", input=hog)
+        contains(done.stdout, "status 137", "the hog is killed")
+        equal(ssh("alice", "echo alive").stdout, "alive\n", "its user's other sessions")
+    wait_until(lambda: not groups(), "no group is left", 10)
+    line = wait_until(lambda: [x for x in mark.lines() if "result=limited" in x], "the log", 5)[0]
+    true(" killed=0" not in line, "the log says it", line)
+    policy("")
+    contains(ssh("alice", "/usr/bin/python3 -I -", input=hog).stdout, "all", "without the limit")
+
+
+@test
+def a_processor_hog_leaves_room_for_another_tenant():
+    policy("cpu_max = 20%")
+    burn = "for i in 1 2 3 4; do (while :; do :; done) & done; echo on; wait"
+    with background("alice", burn) as session:
+        equal(session.read_line(), "on", "the hog")
+        started = time.monotonic()
+        equal(ssh("bob", "echo fine").stdout, "fine\n", "another tenant")
+        report.note(f"the other login took {time.monotonic() - started:.2f} s")
+        if V1:
+            stat = read("cpu/loginbox/2001/*/cpu.stat")[0]
+            wait_until(lambda: "nr_throttled 0\n" not in read("cpu/loginbox/2001/*/cpu.stat")[0] + "\n",
+                       "the hog is throttled", 10)
+            contains(stat, "nr_throttled", "statistics")
+
+
+@test
+def what_the_host_cannot_limit_refuses_the_login_and_check_says_so():
+    need_v1()
+    for key, value, why in (("memory_high", "32M", "only cgroup v2 has it"),
+                            ("io_weight", "50", "only cgroup v2 has it"),
+                            ("swap_max", "0", "it needs memory_max")):
+        policy(f"{key} = {value}")
+        mark = host.LogMark()
+        done = ssh("alice", "echo in")
+        true(done.returncode != 0 and "in\n" != done.stdout, f"{key}: a login is refused")
+        contains(mark.results()[-1]["result"], "denied", f"{key}: the log")
+        true(any(why in line for line in mark.ours()), f"{key}: the reason", mark.ours())
+        equal(groups(), [], f"{key}: nothing is left")
+
+
+@test
+def each_session_by_itself_where_the_policy_says_so():
+    need_v1()
+    policy("share = session\nlimit_scope = session\ntasks_max = 30")
+    with held(), held():
+        equal(read("pids/loginbox/2001/*/pids.max"), ["30", "30"], "two boxes")
+        equal(read("pids/loginbox/2001/pids.max"), ["max"], "and no limit above")
+    policy("share = session\ntasks_max = 30")
+    with held(), held():
+        equal(read("pids/loginbox/2001/pids.max"), ["30"], "all boxes of a user together")
+
+
+@test
+def the_default_is_4096_tasks_where_the_host_can():
+    need_v1()
+    policy("")
+    with held():
+        equal(read("pids/loginbox/2001/pids.max"), ["4096"], "tasks_max")
+
+
+@test
+def nothing_inside_reaches_the_groups():
+    policy("tasks_max = 50")
+    attack = "import os\nfor path in ('/sys/fs/cgroup/cgroup.procs', '/sys/fs/cgroup/pids/cgroup.procs',\n" \
+             "             '/sys/fs/cgroup/unified/cgroup.procs'):\n    try:\n" \
+             "        open(path, 'w').write('0'); print('wrote', path)\n" \
+             "    except OSError as error: print(error.errno)\n"
+    true("wrote" not in ssh("alice", "/usr/bin/python3 -I -", input=attack).stdout, "writing")
+    done = ssh("alice", "mount -t cgroup2 none /tmp 2>&1; unshare -Urm true 2>&1; ls /sys/fs/cgroup")
+    true("cgroup.procs" not in done.stdout, "mounting", done.stdout)
+
+
+@test
+def the_application_is_moved_back_before_the_box_ends():
+    need_v1()
+    policy("tasks_max = 50")
+    mark = host.LogMark()
+    host.write_service("box", ["required pam_loginbox.so"])
+    done = run(["pamtester", "box", "alice", "open_session", "close_session"])
+    equal(done.returncode, 0, done.stderr)
+    wait_until(lambda: not groups(), "no group is left", 10)
+    equal([line["result"] for line in mark.results()], ["entered"], "the log")
+
+
+@test
+def a_killed_keeper_leaves_groups_for_the_next_login_to_remove():
+    need_v1()
+    policy("tasks_max = 50")
+    with held():
+        keepers = [pid for pid in os.listdir("/proc") if pid.isdigit() and keeper_name(pid)]
+        equal(len(keepers), 1, "keepers")
+        os.kill(int(keepers[0]), signal.SIGKILL)
+        wait_until(lambda: not keeper_name(keepers[0]), "the keeper is gone")
+        equal(len(glob.glob(TOP + "/pids/loginbox/2001/*/")), 1, "its group is there")
+    equal(ssh("alice", "echo in").stdout, "in\n", "the next login")
+    wait_until(lambda: not groups(), "no group is left", 10)
+
+
+def keeper_name(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+            return file.read().strip() == "loginbox-keeper"
+    except OSError:
+        return False
+
+
+def main():
+    host.need_product()
+    for service in ("sshd", "su"):
+        host.switch_on(service)
+    policy("")
+    with host.Sshd():
+        ssh("alice", "true")
+        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
