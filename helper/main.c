@@ -4,6 +4,7 @@
  * shell door; without root's rights it may only do a last exec inside a box.
  */
 #include "helper/keeper/join.h"
+#include "helper/keeper/slim.h"
 #include "helper/keeper/title.h"
 #include "helper/keeper/verdict.h"
 #include "helper/policy/plan.h"
@@ -92,6 +93,9 @@ static int make_plan(struct service *s, struct fail *f)
 		return -1;
 	if (plan_make(&s->plan, s->policy, &s->request, f) < 0)
 		return -1;
+	/* A keeper begins with what is left here. */
+	policy_free(s->policy);
+	s->policy = NULL;
 	s->planned = true;
 	return 0;
 }
@@ -132,6 +136,7 @@ int main(int argc, char **argv)
 	struct fail f = FAIL_BY("helper");
 	static struct caller caller;
 
+	slim_begin();
 	int safe = sanitise(&caller, argc, &f);
 	say_as(caller.ruid, caller.rgid);
 	if (safe < 0) {

@@ -1,6 +1,7 @@
 #include "helper/keeper/init.h"
 
 #include "helper/build/sync.h"
+#include "helper/keeper/slim.h"
 #include "helper/keeper/title.h"
 #include "lib/base/fail.h"
 #include "lib/base/fdio.h"
@@ -86,6 +87,7 @@ void init_live(int control)
 		_exit(1);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		_exit(1);
+	slim_for_good();
 	wait_for_children(signals);
 	_exit(1);
 }

@@ -3,6 +3,7 @@
 #include "helper/build/filter.h"
 #include "helper/keeper/init.h"
 #include "helper/keeper/life.h"
+#include "helper/keeper/slim.h"
 #include "helper/keeper/title.h"
 #include "helper/keeper/verdict.h"
 #include "helper/state/sweep.h"
@@ -136,6 +137,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	verdict_of_plan(&verdict, k->plan, k->box.id);
 	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
 	own_fd_close(&lock);
+	/* The session has its answer: nobody waits for this. */
+	slim_down();
 	while (life_once(k, -1))
 		;
 	log_stop(&k->log);
@@ -162,13 +165,14 @@ static int take_seat(void *arg)
 }
 
 /* Below it a page that nobody may touch. */
-static char *make_stack(void)
+static char *make_stack(struct seat *seat)
 {
 	char *low = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 
 	if (low == MAP_FAILED || mprotect(low, STACK_GUARD, PROT_NONE) < 0)
 		return NULL;
+	slim_stack(low + STACK_GUARD, (char *)seat);
 	return low + STACK_SIZE;
 }
 
@@ -178,7 +182,7 @@ static char *make_stack(void)
  */
 static pid_t take_over(struct seat *seat)
 {
-	char *stack = make_stack();
+	char *stack = make_stack(seat);
 	pid_t pid = stack ? clone(take_seat, stack, CLONE_VM | SIGCHLD, seat) : -1;
 
 	if (pid > 0)

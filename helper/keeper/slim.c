@@ -1,0 +1,64 @@
+#include "helper/keeper/slim.h"
+
+#include <malloc.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* The frames of the caller and of what is called here stay. */
+#define STACK_KEPT 8192
+#define LEFT_MAX (256 * 1024)
+
+static char *heap, *stack, *left_stack;
+
+static char *up(char *p)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+	return (char *)(((uintptr_t)p + page) & ~page);
+}
+
+/* Whole pages of what lies between. */
+static void drop(char *from, char *to)
+{
+	char *begin = up(from), *end = up(to);
+
+	if (end > to)
+		end -= sysconf(_SC_PAGESIZE);
+	if (begin < end)
+		madvise(begin, (size_t)(end - begin), MADV_DONTNEED);
+}
+
+void slim_begin(void)
+{
+	heap = sbrk(0);
+}
+
+void slim_stack(char *low, char *left)
+{
+	stack = low;
+	left_stack = left;
+}
+
+static void drop_stack(void)
+{
+	char *here = __builtin_frame_address(0);
+
+	if (!stack)
+		return;
+	drop(stack, here - STACK_KEPT);
+	/* What is not mapped below a main stack stays that way: the kernel keeps a gap there. */
+	drop(left_stack - LEFT_MAX, left_stack);
+}
+
+void slim_down(void)
+{
+	malloc_trim(0);
+	drop_stack();
+}
+
+void slim_for_good(void)
+{
+	if (heap)
+		drop(heap, sbrk(0));
+	drop_stack();
+}
