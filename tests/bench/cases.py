@@ -30,6 +30,8 @@ POLICY = """\
 [box bench]
 network = none
 nofile = 512
+seccomp = none
+user_namespaces = yes
 share = {share}
 [rule bench]
 group = students
