@@ -3,6 +3,7 @@
  * match, every key with its value and where it was written, and the steps in order.
  */
 #include "helper/admin/admin.h"
+#include "helper/admin/explain.h"
 #include "helper/policy/match.h"
 #include "helper/policy/plan.h"
 #include "helper/policy/policy.h"
@@ -207,11 +208,13 @@ static const char *clean(const char *word, char *out, size_t size)
 int admin_explain(const struct admin_verb *verb, int argc, char **argv)
 {
 	const char *user = NULL, *service = "sshd", *rhost = "", *ruser = "root", *conf_dir = NULL;
+	const char *other = NULL;
 	const struct admin_option options[] = {
 		{ "--service", &service },
 		{ "--rhost", &rhost },
 		{ "--ruser", &ruser },
 		{ "--config", &conf_dir },
+		{ "--diff", &other },
 		{ NULL, NULL },
 	};
 	char words[3][256];
@@ -229,8 +232,10 @@ int admin_explain(const struct admin_verb *verb, int argc, char **argv)
 	request.ruser = clean(ruser, words[2], sizeof(words[2]));
 	if (account_by_name(&request.account, user, &f) < 0 || policy_load(&policy, conf_dir, &f) < 0)
 		code = admin_fail(&f);
-	else
+	else if (!other)
 		code = explain(policy, &request);
+	else if (explain_diff(policy, conf_dir, other, &request, &f) < 0)
+		code = admin_fail(&f);
 	policy_free(policy);
 	account_free(&request.account);
 	return code;

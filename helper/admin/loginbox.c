@@ -17,9 +17,11 @@ static const struct admin_verb verbs[] = {
 		admin_check,
 		"--here also asks this kernel whether it can do what the policy wants.\n"
 		"Ends with 0 when all is well, 1 with warnings, 2 with errors." },
-	{ "explain", "USER [--service S] [--rhost IP] [--ruser U] [--config DIR]",
+	{ "explain", "USER [--service S] [--rhost IP] [--ruser U]\n"
+		"                       [--diff CONF] [--config DIR]",
 		"which rule a login gets, and what the box is", admin_explain,
-		"Nothing is changed and nobody is asked but the policy and the name services." },
+		"Nothing is changed and nobody is asked but the policy and the name services.\n"
+		"--diff shows only what changes against the file CONF in loginbox.conf's place." },
 	{ "try", "USER [--config DIR] [-- CMD...]", "a real box and a shell in it, without PAM",
 		admin_try },
 	{ "enter", "USER|ID [--config DIR] [-- CMD...]", "a shell in a box that lives", admin_enter },
@@ -167,6 +169,14 @@ int main(int argc, char **argv)
 			return admin_finish(wants_help(argc - 1, argv + 1)
 					? print_help(&verbs[i])
 					: verbs[i].run(&verbs[i], argc - 1, argv + 1));
+	if (argc >= 2) {
+		char word[64];
+		struct text t = text_in(word, sizeof(word));
+
+		text_add(&t, "%s", argv[1]);
+		text_clean(word);
+		fprintf(stderr, "loginbox: '%s' is no verb\n", word);
+	}
 	print_usage(stderr);
 	return EXIT_CALLED_WRONGLY;
 }

@@ -38,8 +38,8 @@ int admin_off(const struct admin_verb *verb, int argc, char **argv)
 		fail_sys(&f, "make file", OFF_PATH);
 		code = admin_fail(&f);
 	} else {
-		printf("off: new logins are not boxed while %s exists; boxes that run go on\n",
-			OFF_PATH);
+		printf("off: new logins are not boxed while %s exists\n", OFF_PATH);
+		printf("off: boxes that run go on\n");
 		printf("off: 'loginbox on' or the next boot ends this\n");
 	}
 	place_close(&place);

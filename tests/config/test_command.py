@@ -1,7 +1,9 @@
 #!/usr/bin/python3 -IS
 """loginbox check and explain: what they print, and the exit code that it means."""
 
+import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -125,8 +127,7 @@ def explain_shows_rules_keys_and_steps():
                  "  later at CONF:14: not tried; box = deny\n",
                  "  rule=all@CONF:10 mode=enforce\n",
                  "  tmp_size = 16M  CONF:3\n",
-                 "  seccomp = none  (default; default is not built yet)\n"
-                 if "base.conf" not in out else "  seccomp = none  ",
+                 "  seccomp = default  (default)\n",
                  "  namespaces mnt pid uts cgroup ipc net\n",
                  "\nscratch /tmp and /var/tmp mode=1777 size=16777216 nosuid,nodev\n")
 
@@ -151,6 +152,101 @@ def explain_ends_with_101_on_an_invalid_policy():
     with Policy("[box a]\nhalp = 1\n") as policy:
         equal(policy.run("explain", "nobody"),
               (101, "", "loginbox: CONF:2: 'halp' is no key of [box]\n"))
+
+
+def check_says_all_of_it_as_json():
+    with Policy(GOOD) as policy:
+        code, out, err = policy.run("check", "--json")
+        equal((code, err), (1, ""))
+        told = json.loads(out)
+        equal(sorted(told), ["boxes", "findings", "networks", "result", "rules"])
+        equal((told["result"], told["networks"], told["rules"]), ("warnings", 0, 3))
+        equal(told["findings"][0], {
+            "severity": "warning", "subject": "CONF:7",
+            "what": "group 'no-such-group-anywhere' is not known to this host", "todo": ""})
+    with Policy("[box a]\nhalp = 1\n") as policy:
+        told = json.loads(policy.run("check", "--json")[1])
+        equal((told["result"], [row["subject"] for row in told["findings"]]),
+              ("errors", ["CONF:2"]))
+
+
+def check_here_asks_for_what_the_rules_use():
+    text = ("[box a]\nroot = /nowhere/tree\nbind.usr = /usr:/usr\n"
+            "[box unused]\nroot = /nowhere/else\nbind.usr = /usr:/usr\n"
+            "[rule r]\nuser = nobody\nbox = a\n")
+    with Policy(text) as policy:
+        code, out, err = policy.run("check", "--here")
+        equal((code, err), (2, ""))
+        contains(out, "CONF:1: root: /nowhere/tree: No such file or directory\n"
+                 "    prepare the tree; root owns it all the way up\n", ": 1 error\n")
+        equal("/nowhere/else" in out, False)
+        equal(policy.run("check")[0], 0)
+
+
+def check_here_leaves_the_host_as_it_was():
+    def links():
+        return os.listdir("/sys/class/net"), sorted(os.listdir("/run"))
+    text = ("[network lab]\nsubnet = 10.88.0.0/16\nuids = 1000-2000\n[box a]\nnetwork = lab\n"
+            "[rule r]\nuser = nobody\nbox = a\n")
+    before = links()
+    with Policy(text) as policy:
+        equal(policy.run("check", "--here")[0] in (0, 2), True)
+    equal(links(), before)
+
+
+def explain_diff_shows_what_changes_and_nothing_else():
+    with Policy(GOOD) as policy:
+        old = policy.conf + ".old"
+        with open(old, "w", encoding="utf-8") as file:
+            file.write(GOOD.replace("16M", "32M").replace("network = none\n", ""))
+        code, out, err = policy.run("explain", "nobody", "--diff", old)
+        equal((code, err), (0, ""))
+        lines = out.replace(".old", "").splitlines()
+        for line in ("- tmp_size = 32M  CONF:3", "+ tmp_size = 16M  CONF:3",
+                     "- network = host  (default)", "+ network = none  CONF:4"):
+            equal((line, line in lines), (line, True))
+        equal([line for line in lines if line[0] not in "-+"], [])
+        equal(policy.run("explain", "nobody", "--diff", policy.conf),
+              (0, "no difference\n", ""))
+        with open(old, "w", encoding="utf-8") as file:
+            file.write("[rule r]\nbox = deny\n")
+        contains(policy.run("explain", "nobody", "--diff", old)[1],
+                 "- verdict refused the rule says box = deny\n+ verdict boxed with small\n",
+                 "- rule r\n+ rule all\n")
+        equal(policy.run("explain", "nobody", "--diff", policy.conf + ".not")[0], 111)
+
+
+def the_usage_fits_one_screen_and_each_verb_has_its_help():
+    code, out, err = run("--help")
+    equal((code, err), (0, ""))
+    lines = out.splitlines()
+    equal((len(lines) <= 24, max(map(len, lines)) <= 80), (True, True))
+    verbs = [line.split()[0] for line in lines if line.startswith("  ")]
+    equal("check" in verbs and "doctor" in verbs, True)
+    for verb in verbs:
+        code, out, err = run(verb, "--help")
+        equal((code, err), (0, ""))
+        contains(out, f"usage: loginbox {verb}")
+        equal([line for line in out.splitlines() if len(line) > 80], [])
+
+
+def colours_are_for_a_terminal():
+    with Policy(GOOD) as policy:
+        equal("\033" in policy.run("check")[1], False)
+        for env, wanted in (({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False),
+                            ({"TERM": "xterm", "NO_COLOR": "1"}, False)):
+            equal((env, "\033[33m" in on_terminal(policy, env)), (env, wanted))
+
+
+def on_terminal(policy, env):
+    """What check writes to a terminal."""
+    ours, theirs = pty.openpty()
+    subprocess.run([COMMAND, "check", "--config", policy.dir], stdin=subprocess.DEVNULL,
+                   stdout=theirs, stderr=subprocess.DEVNULL, timeout=30, check=False, env=env)
+    os.close(theirs)
+    out = os.read(ours, 65536).decode()
+    os.close(ours)
+    return out
 
 
 def only_root_may_name_a_policy_or_switch_off():
@@ -179,6 +275,12 @@ TESTS = (
     check_refuses_a_folder_that_is_not_there,
     explain_shows_rules_keys_and_steps,
     explain_says_why_somebody_is_not_boxed,
+    check_says_all_of_it_as_json,
+    check_here_asks_for_what_the_rules_use,
+    check_here_leaves_the_host_as_it_was,
+    explain_diff_shows_what_changes_and_nothing_else,
+    the_usage_fits_one_screen_and_each_verb_has_its_help,
+    colours_are_for_a_terminal,
     explain_ends_with_111_for_a_user_who_does_not_exist,
     explain_ends_with_101_on_an_invalid_policy,
     only_root_may_name_a_policy_or_switch_off,
