@@ -129,7 +129,12 @@ int step_dir(struct inside *in, const struct step *s, struct fail *f)
 
 	if (dir < 0)
 		return -1;
-	return mkdirat(dir, name, s->mode) < 0 ? fail_sys(f, "make directory", s->target) : 0;
+	if (mkdirat(dir, name, s->mode) < 0)
+		return fail_sys(f, "make directory", s->target);
+	/* In a file system of the box's own, which nobody else has seen yet. */
+	if ((s->uid || s->gid) && fchownat(dir, name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_sys(f, "set owner of directory", s->target);
+	return 0;
 }
 
 int step_file(struct inside *in, const struct step *s, struct fail *f)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,15 +19,19 @@
 
 static int open_source(struct inside *in, const struct step *s, struct fail *f);
 
-/* What lies in the home, by a child that is the user; the home itself by root. */
+/* What lies in a tree of the user's, by a child that is the user; its top by root. */
 static int open_users_source(struct inside *in, const struct step *s, struct fail *f)
 {
 	const char *home = in->plan->users_home;
-	size_t n = strlen(home);
+	char top[1024];
 
-	if (strncmp(s->source, home, n) != 0 || s->source[n] != '/')
+	snprintf(top, sizeof(top), "/run/user/%u", in->plan->account->uid);
+	if (!text_starts(s->source, top) || s->source[strlen(top)] != '/')
+		text_copy(top, sizeof(top), home);
+	size_t n = strlen(top);
+	if (!n || !text_starts(s->source, top) || s->source[n] != '/')
 		return fail_say(f, FAIL_REFUSED, "open", s->source, "it is not below the user's home");
-	const struct step whole = { .op = STEP_HOME, .source = (char *)(uintptr_t)home };
+	const struct step whole = { .op = STEP_HOME, .source = top };
 	OWN_FD base = open_source(in, &whole, f);
 	if (base < 0)
 		return -1;

@@ -150,9 +150,9 @@ struct key {
 	KEY(RUN_ALLOW, IN_BOX, "run_allow", KIND_TREES, "none", "", "none", NULL, \
 		"what of the host's /run exists") \
 	KEY(LOG_SOCKET, IN_BOX, "log_socket", KIND_BOOL, "no, yes", "", "yes", NULL, "/dev/log") \
-	KEY(SYSTEM_BUS, IN_BOX, "system_bus", KIND_BOOL, "no", "yes", "no", NULL, \
+	KEY(SYSTEM_BUS, IN_BOX, "system_bus", KIND_BOOL, "no, yes", "", "no", NULL, \
 		"D-Bus of the system") \
-	KEY(USER_BUS, IN_BOX, "user_bus", KIND_BOOL, "no", "yes", "no", NULL, \
+	KEY(USER_BUS, IN_BOX, "user_bus", KIND_BOOL, "no, yes", "", "no", NULL, \
 		"D-Bus of the user") \
 	KEY(CARRY, IN_BOX, "carry", KIND_LATER, "", "", "none", \
 		"KRB5CCNAME, SSH_AUTH_SOCK, XAUTHORITY", \

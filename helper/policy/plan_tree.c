@@ -12,10 +12,12 @@
 #include "lib/linux/account.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 
+#define SYSTEM_BUS "/run/dbus/system_bus_socket"
 #define RUN_BYTES (16 * 1024 * 1024) /* locks and records */
 
 uint64_t plan_bytes_of(uint64_t number, bool percent)
@@ -79,6 +81,30 @@ static int add_allowed(struct tree *t, struct fail *f)
 	return 0;
 }
 
+/* The sockets of D-Bus; what listens there decides who may do what. */
+static int add_buses(struct tree *t, struct fail *f)
+{
+	const struct account *who = t->plan->account;
+	char dir[64], bus[80];
+
+	if (tree_is(t, KEY_SYSTEM_BUS, "yes") &&
+		ADD(.op = STEP_TREE, .target = SYSTEM_BUS, .source = SYSTEM_BUS,
+			.attr = NOSUID | NODEV | NOEXEC, .flags = STEP_OPTIONAL) < 0)
+		return -1;
+	if (!tree_is(t, KEY_USER_BUS, "yes"))
+		return 0;
+	snprintf(dir, sizeof(dir), "/run/user/%u", who->uid);
+	snprintf(bus, sizeof(bus), "%s/bus", dir);
+	return ADD(.op = STEP_DIR, .target = "/run/user", .mode = 0755) < 0 ||
+			ADD(.op = STEP_DIR, .target = dir, .mode = 0700, .uid = who->uid,
+				.gid = who->gid) < 0 ||
+			ADD(.op = STEP_TREE, .target = bus, .source = bus,
+				.attr = NOSUID | NODEV | NOEXEC,
+				.flags = STEP_OPTIONAL | STEP_USERS_SOURCE) < 0
+		? -1
+		: 0;
+}
+
 static int add_run(struct tree *t, struct fail *f)
 {
 	gid_t utmp;
@@ -93,7 +119,8 @@ static int add_run(struct tree *t, struct fail *f)
 		       .attr = NOSUID | NODEV | NOEXEC) < 0 ||
 			ADD(.op = STEP_DIR, .target = "/run/lock", .mode = 01777) < 0 ||
 			ADD(.op = STEP_FILE, .target = "/run/utmp", .mode = 0664, .gid = utmp) < 0 ||
-			ADD(.op = STEP_MARKER, .target = LOGINBOX_RUN) < 0 || add_allowed(t, f) < 0
+			ADD(.op = STEP_MARKER, .target = LOGINBOX_RUN) < 0 || add_allowed(t, f) < 0 ||
+			add_buses(t, f) < 0
 		? -1
 		: 0;
 }

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -380,6 +381,34 @@ def run_has_what_is_allowed():
     out = session("run = host\n", "cat /run/other; ls -A /run/loginbox; cat /run/loginbox/box | head -1")
     equal(out.split()[0], "other", "run = host")
     true("boxes" not in out and "lock" not in out, "the state directory is covered", out)
+
+
+@test
+def the_buses_are_there_where_they_are_wanted():
+    listeners = []
+    os.makedirs("/run/user/2001", 0o700)
+    os.chown("/run/user/2001", 2001, 2001)
+    for path in ("/run/dbus/system_bus_socket", "/run/user/2001/bus"):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen()
+        os.chmod(path, 0o666)
+        listeners.append(listener)
+    os.chown("/run/user/2001/bus", 2001, 2001)
+    script = "stat -c '%F %U' /run/dbus/system_bus_socket /run/user/2001 /run/user/2001/bus 2>&1"
+    try:
+        equal(session("", script).count("No such file"), 3, "without them")
+        equal(session("system_bus = yes\nuser_bus = yes\n", script).splitlines(),
+              ["socket root", "directory alice", "socket alice"], "with them")
+        os.unlink("/run/user/2001/bus")
+        os.symlink("/run/dbus/system_bus_socket", "/run/user/2001/bus")
+        contains(refusal("user_bus = yes\n"), "symbolic links", "a link in the place of the bus")
+    finally:
+        for listener in listeners:
+            listener.close()
+        shutil.rmtree("/run/user")
+        shutil.rmtree("/run/dbus")
 
 
 @test
