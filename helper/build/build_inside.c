@@ -30,6 +30,7 @@ static step_do *const doing[] = {
 	[STEP_ROOT] = step_root,
 	[STEP_THAW] = step_copy,
 	[STEP_TEXT] = step_text,
+	[STEP_ALSO] = step_also,
 	[STEP_SEAL] = step_seal,
 	[STEP_LOG_SOCKET] = step_log_socket,
 	[STEP_MARKER] = step_marker,

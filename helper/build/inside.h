@@ -84,7 +84,7 @@ step_do step_attr, step_drop, step_copy, step_root, step_seal, step_hide, step_f
 
 /* steps_fresh.c: what is the box's own */
 step_do step_tmpfs, step_scratch, step_cover, step_fresh, step_marker, step_text;
-step_do step_dir, step_file, step_link, step_node, step_log_socket;
+step_do step_also, step_dir, step_file, step_link, step_node, step_log_socket;
 
 /* readback.c: compares what the kernel shows with what was made */
 int readback(const struct inside *in, struct fail *f);

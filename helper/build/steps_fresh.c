@@ -288,3 +288,16 @@ int step_marker(struct inside *in, const struct step *s, struct fail *f)
 		return -1;
 	return inside_attach(in, mount, s, ATTR_DEAD, f);
 }
+
+int step_also(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD target = inside_open(in, s->target, f);
+
+	if (target < 0)
+		return fail_is_set(f) ? -1 : 0;
+	OWN_FD source = inside_open(in, s->source, f);
+	if (source < 0)
+		return fail_sys(f, "open", s->source);
+	OWN_FD copy = mount_copy(source, s->attr, s->source, f);
+	return copy < 0 ? -1 : inside_attach_at(in, copy, &AT_ITSELF(target, s->target), s->attr, f);
+}

@@ -55,6 +55,7 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 			life_attach_ttys(k, s, &ttys);
 			/* A module that has given up has closed its end: its pidfd tells the rest. */
 			verdict_send(s->sock, &ask->verdict, k->build.init, k->filter, &f);
+			records_add(&k->records, s, true);
 		}
 		fdio_fds_close(&ttys);
 	}

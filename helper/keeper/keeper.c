@@ -139,12 +139,16 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	own_fd_close(&lock);
 	/* The session has its answer: nobody waits for this. */
 	slim_down();
+	k->records.id = k->box.id;
+	k->records.user = k->note.user;
+	records_add(&k->records, &k->sessions.at[0], true);
 	while (life_once(k, -1))
 		;
 	log_stop(&k->log);
 	end_groups(k);
 	build_network_end(&k->network, &k->place);
 	place_box_forget(&k->place, &k->box);
+	records_finish(&k->records);
 	/* Nobody waits for this process any more: the time to look after what others left. */
 	sweep_now_and_then(&k->place);
 	_exit(0);
@@ -202,7 +206,8 @@ int keeper_start(const struct plan *plan, const struct place *place,
 		.build = { .init = -1, .control = -1, .ctl = -1, .log_socket = -1 },
 		.listener = -1,
 		.guest = -1,
-		.filter = -1 };
+		.filter = -1,
+		.records = { .writer = -1 } };
 
 	pid_t pid = login->helper_ends ? take_over(&seat) : fork();
 	if (pid == 0)

@@ -21,7 +21,7 @@
 #define NAP_MS 1000   /* between two looks of a busy one */
 
 /* What is watched besides sessions. */
-enum watched { W_LISTENER, W_INIT, W_CONTROL, W_LOG, W_CTL, W_GUEST, FIXED_POLLS };
+enum watched { W_LISTENER, W_INIT, W_CONTROL, W_LOG, W_CTL, W_GUEST, W_RECORDS, FIXED_POLLS };
 
 int life_open_rendezvous(struct keeper *k, struct fail *f)
 {
@@ -224,6 +224,7 @@ static void session_ended(const struct session *ended, void *arg)
 	/* It has its way back already: nobody waits for this. */
 	if (poll(&process, 1, 0) == 0)
 		box_cgroup_return(&k->cgroup, ended->pid, ended->was);
+	records_add(&k->records, ended, false);
 	for (size_t i = 0; i < WIRE_TTYS; i++)
 		if (k->state == KEEPER_LIVING && ended->node[i][0] && !is_used(k, ended->node[i]))
 			terminal_detach(ended->node[i], k->build.init);
@@ -242,7 +243,8 @@ static void watch(struct keeper *k)
 		[W_LOG] = k->log.inside,
 		/* Not before the last asker's time is over. */
 		[W_CTL] = fdio_now_ms() - k->guest_ms < ASK_GUEST_MS ? -1 : k->build.ctl,
-		[W_GUEST] = k->guest };
+		[W_GUEST] = k->guest,
+		[W_RECORDS] = k->records.writer };
 
 	for (size_t i = 0; i < FIXED_POLLS; i++)
 		k->polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
@@ -256,6 +258,8 @@ static void serve(struct keeper *k)
 	look_at_init(k, k->polls);
 	/* Sessions before the listener: a join would move what `polls` speaks of. */
 	session_serve(&k->sessions, k->polls + FIXED_POLLS, session_ended, k);
+	if (k->polls[W_RECORDS].revents)
+		records_next(&k->records);
 	if (k->polls[W_GUEST].revents)
 		ask_hear_guest(k);
 	if (k->polls[W_CTL].revents)

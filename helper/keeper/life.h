@@ -13,6 +13,7 @@
 #include "helper/build/build.h"
 #include "helper/keeper/expire.h"
 #include "helper/keeper/log.h"
+#include "helper/keeper/records.h"
 #include "helper/keeper/session.h"
 #include "helper/policy/plan.h"
 #include "helper/state/note.h"
@@ -34,6 +35,7 @@ struct keeper {
 	struct build_network network;
 	struct log log;
 	struct sessions sessions;
+	struct records records;
 	struct expire expire;
 	int listener;
 	ino_t rendezvous;  /* the listener's name, so that its loss is seen */

@@ -55,6 +55,8 @@ enum step_op {
 	STEP_ROOT,   /* the box's root becomes the prepared tree `source`, or a fresh tmpfs */
 	STEP_THAW,   /* `source` of the host as it was before STEP_FREEZE, seen at `target` */
 	STEP_TEXT,   /* read-only file with the text `source` over the file `target` */
+	STEP_ALSO,   /* `source` of the box itself, made before, seen at `target` as well; an
+			absent target is fine */
 	STEP_SEAL,   /* `attr` added to the mount at `target` alone */
 	STEP_LOG_SOCKET, /* /dev/log at `target`, the keeper's */
 	STEP_MARKER, /* the box's marker at `target` */

@@ -48,6 +48,7 @@ static const char *const verbs[] = {
 	[STEP_ROOT] = "root",
 	[STEP_THAW] = "thaw",
 	[STEP_TEXT] = "text",
+	[STEP_ALSO] = "also",
 	[STEP_SEAL] = "seal",
 	[STEP_LOG_SOCKET] = "log",
 	[STEP_MARKER] = "marker",

@@ -119,10 +119,20 @@ static int add_run(struct tree *t, struct fail *f)
 		       .attr = NOSUID | NODEV | NOEXEC) < 0 ||
 			ADD(.op = STEP_DIR, .target = "/run/lock", .mode = 01777) < 0 ||
 			ADD(.op = STEP_FILE, .target = "/run/utmp", .mode = 0664, .gid = utmp) < 0 ||
+			ADD(.op = STEP_FILE, .target = "/run/wtmp", .mode = 0664, .gid = utmp) < 0 ||
 			ADD(.op = STEP_MARKER, .target = LOGINBOX_RUN) < 0 || add_allowed(t, f) < 0 ||
 			add_buses(t, f) < 0
 		? -1
 		: 0;
+}
+
+/* The box's own, because two boxes have terminals of the same names: the host's has lb/ID. */
+static int add_wtmp(struct tree *t, struct fail *f)
+{
+	if (tree_is(t, KEY_RUN, "host") || t->kind == ROOT_EMPTY)
+		return 0;
+	return ADD(.op = STEP_ALSO, .target = "/var/log/wtmp", .source = "/run/wtmp",
+		.attr = NOSUID | NODEV | NOEXEC);
 }
 
 static int add_tmp(struct tree *t, struct fail *f)
@@ -168,7 +178,7 @@ int plan_tree(struct plan *plan, const struct box *box, struct fail *f)
 	int result = find(&t, f) < 0 || plan_root(&t, f) < 0 ||
 			plan_lists_early(&t, f) < 0 || plan_homes_cover(&t, f) < 0 ||
 			add_run(&t, f) < 0 || (t.kind != ROOT_EMPTY && plan_hosts(&t, f) < 0) || plan_lists(&t, f) < 0 || plan_homes_show(&t, f) < 0 ||
-			plan_dev(&t, f) < 0 || add_tmp(&t, f) < 0 || plan_proc(&t, f) < 0 ||
+			plan_dev(&t, f) < 0 || add_wtmp(&t, f) < 0 || add_tmp(&t, f) < 0 || plan_proc(&t, f) < 0 ||
 			plan_binds(&t, f) < 0 || plan_lists_late(&t, f) < 0 ||
 			(t.kind == ROOT_EMPTY && plan_hosts(&t, f) < 0) || seal(&t, f) < 0
 		? -1
