@@ -1,6 +1,7 @@
 #include "helper/admin/boxes.h"
 
 #include "helper/keeper/peer.h"
+#include "helper/state/note.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 struct search {
 	struct boxes *found;
@@ -35,6 +38,25 @@ static int add(struct boxes *found, const struct wire_state *box, struct fail *f
 	return 0;
 }
 
+/* What a keeper of another version does not tell so that it is understood, its note does. */
+static void fill_from_note(const struct place *place, const struct place_box *box,
+	struct wire_state *state)
+{
+	struct note note;
+	struct fail f = { 0 };
+	OWN_FD dir = place_box_open(place, box);
+	uint64_t now = (uint64_t)time(NULL);
+
+	text_copy(state->id, sizeof(state->id), box->id);
+	if (dir < 0 || note_read(dir, &note, &f) < 0)
+		return;
+	snprintf(state->user, sizeof(state->user), "%.63s", note.user);
+	text_copy(state->box, sizeof(state->box), note.box);
+	text_copy(state->rule, sizeof(state->rule), note.rule);
+	text_copy(state->hash, sizeof(state->hash), note.hash);
+	state->age_s = now > note.made ? now - note.made : 0;
+}
+
 static int look(const struct place *place, const struct place_box *box, void *arg)
 {
 	struct search *s = arg;
@@ -42,9 +64,12 @@ static int look(const struct place *place, const struct place_box *box, void *ar
 	struct fail gone = { 0 };
 	OWN_FD sock = peer_connect(box);
 
-	(void)place;
 	/* One that does not answer is dying: gc and the next login see to it. */
-	if (sock < 0 || peer_state(sock, &state, &gone) < 0 || !is_meant(&state, s->which))
+	if (sock < 0 || peer_state(sock, &state, &gone) < 0)
+		return 0;
+	if (state.head.version != WIRE_VERSION)
+		fill_from_note(place, box, &state);
+	if (!is_meant(&state, s->which))
 		return 0;
 	return add(s->found, &state, s->f);
 }
@@ -64,6 +89,27 @@ static int find_own(struct boxes *out, const char *which, struct fail *f)
 	return is_meant(&state, which) ? add(out, &state, f) : 0;
 }
 
+bool boxes_inside(void)
+{
+	struct stat st;
+	return stat(LOGINBOX_RUN "/box", &st) == 0;
+}
+
+bool boxes_take_flag(int *argc, char **argv, const char *flag)
+{
+	bool taken = false;
+	int n = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		if (i && strcmp(argv[i], flag) == 0)
+			taken = true;
+		else
+			argv[n++] = argv[i];
+	}
+	*argc = n;
+	return taken;
+}
+
 int boxes_find(struct boxes *out, const char *which, struct fail *f)
 {
 	struct search search = { .found = out, .which = which, .f = f };
@@ -72,7 +118,7 @@ int boxes_find(struct boxes *out, const char *which, struct fail *f)
 
 	*out = (struct boxes){ 0 };
 	/* Inside a box the state directory is only the marker. */
-	if (geteuid() != 0 || stat(LOGINBOX_RUN "/box", &st) == 0) {
+	if (geteuid() != 0 || boxes_inside()) {
 		if (find_own(out, which, f) < 0)
 			return -1;
 	} else if (stat(LOGINBOX_RUN, &st) == 0) {

@@ -3,10 +3,13 @@
  */
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
+#include "helper/policy/plan.h"
+#include "helper/policy/policy.h"
 #include "lib/base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* 45s, 12m, 7h, 30d */
 static const char *age(char *out, size_t size, uint64_t seconds)
@@ -24,6 +27,11 @@ static const char *age(char *out, size_t size, uint64_t seconds)
 	return out;
 }
 
+static bool is_other(const struct wire_state *b)
+{
+	return b->head.version != WIRE_VERSION;
+}
+
 static void print_text(const char *name, const char *s, bool last)
 {
 	printf("\"%s\": ", name);
@@ -32,7 +40,7 @@ static void print_text(const char *name, const char *s, bool last)
 		printf(", ");
 }
 
-static void print_json(const struct wire_state *box)
+static void print_json(const struct wire_state *box, const char *policy)
 {
 	printf("{");
 	print_text("id", box->id, false);
@@ -41,6 +49,8 @@ static void print_json(const struct wire_state *box)
 	print_text("box", box->box, false);
 	print_text("rule", box->rule, false);
 	print_text("plan", box->hash, false);
+	if (policy)
+		print_text("policy", policy, false);
 	printf("\"init_pid\": %u, \"age_s\": %llu, \"n_sessions\": %u, \"sessions\": [", box->init_pid,
 		(unsigned long long)box->age_s, box->n_sessions);
 	for (uint32_t i = 0; i < box->n_sessions && i < WIRE_STATE_SESSIONS; i++) {
@@ -56,12 +66,12 @@ static void print_json(const struct wire_state *box)
 	printf("}");
 }
 
-static void print_all_json(const struct boxes *boxes)
+static void print_all_json(const struct boxes *boxes, const char *(*now)(const struct wire_state *))
 {
 	printf("[");
 	for (size_t i = 0; i < boxes->n; i++) {
 		printf("%s\n ", i ? "," : "");
-		print_json(&boxes->at[i]);
+		print_json(&boxes->at[i], now ? now(&boxes->at[i]) : NULL);
 	}
 	printf("%s]\n", boxes->n ? "\n" : "");
 }
@@ -77,9 +87,56 @@ static void print_table(const struct boxes *boxes)
 	printf("%-8s  %-16s  %-14s  %8s  %5s  %8s\n", "ID", "USER", "BOX", "SESSIONS", "AGE", "INIT");
 	for (size_t i = 0; i < boxes->n; i++) {
 		const struct wire_state *b = &boxes->at[i];
-		printf("%-8s  %-16s  %-14s  %8u  %5s  %8u\n", b->id, b->user, b->box, b->n_sessions,
-			age(old, sizeof(old), b->age_s), b->init_pid);
+		printf("%-8s  %-16s  %-14s  %8u  %5s  %8u%s\n", b->id, b->user, b->box,
+			b->n_sessions, age(old, sizeof(old), b->age_s), b->init_pid,
+			is_other(b) ? "  of another version" : "");
 	}
+}
+
+/*
+ * What a login like the box's first session would get now. The caller of su or sudo is not
+ * known any more and counts as root.
+ */
+static const char *policy_now(const struct wire_state *b)
+{
+	struct fail f = { 0 };
+	struct request r = { .door = DOOR_PAM,
+		.service = b->n_sessions ? b->sessions[0].service : "login",
+		.rhost = b->n_sessions ? b->sessions[0].rhost : "",
+		.tty = b->n_sessions ? b->sessions[0].tty : "",
+		.ruser = "root" };
+	struct policy *policy = NULL;
+	struct plan plan;
+	const char *answer = "unknown";
+
+	if (geteuid() != 0 || boxes_inside() || is_other(b) || !b->user[0])
+		return answer;
+	if (strcmp(r.service, "loginbox-shell") == 0)
+		r.door = DOOR_SHELL;
+	if (account_by_name(&r.account, b->user, &f) < 0)
+		return answer;
+	if (policy_load(&policy, NULL, &f) == 0 && plan_make(&plan, policy, &r, &f) == 0) {
+		answer = plan.verdict == VERDICT_BOX && strcmp(plan.hash, b->hash) == 0 ? "same"
+			: plan.verdict == VERDICT_BOX                                ? "changed"
+			: plan.verdict == VERDICT_DENY                               ? "refuses"
+										     : "no box";
+		plan_free(&plan);
+	}
+	policy_free(policy);
+	account_free(&r.account);
+	return answer;
+}
+
+static void print_policy(const char *answer)
+{
+	if (strcmp(answer, "changed") == 0)
+		printf("policy    changed since: a new login gets another box\n");
+	else if (strcmp(answer, "no box") == 0)
+		printf("policy    changed since: a new login gets no box\n");
+	else if (strcmp(answer, "refuses") == 0)
+		printf("policy    changed since: a new login is refused\n");
+	else if (strcmp(answer, "same") == 0)
+		printf("policy    as when the box was made: a new login joins where it is shared\n");
 }
 
 static void print_one(const struct wire_state *b)
@@ -88,6 +145,9 @@ static void print_one(const struct wire_state *b)
 
 	printf("box       %s (%s) of %s, uid %u\n", b->id, b->box, b->user, b->uid);
 	printf("rule      %s\n", b->rule);
+	print_policy(policy_now(b));
+	if (is_other(b))
+		printf("version   another: it was made before an upgrade, and no login joins it\n");
 	printf("age       %s\n", age(old, sizeof(old), b->age_s));
 	printf("init      %u\n", b->init_pid);
 	printf("sessions  %u\n", b->n_sessions);
@@ -100,35 +160,19 @@ static void print_one(const struct wire_state *b)
 	fputs(b->more, stdout);
 }
 
-/* Takes `--json` out of the words, wherever it stands. */
-static bool take_json(int *argc, char **argv)
-{
-	bool json = false;
-	int n = 0;
-
-	for (int i = 0; i < *argc; i++) {
-		if (i && strcmp(argv[i], "--json") == 0)
-			json = true;
-		else
-			argv[n++] = argv[i];
-	}
-	*argc = n;
-	return json;
-}
-
 int admin_list(const struct admin_verb *verb, int argc, char **argv)
 {
 	static const struct admin_option none[] = { { NULL, NULL } };
 	struct fail f = FAIL_BY("");
 	struct boxes boxes;
-	bool json = take_json(&argc, argv);
+	bool json = boxes_take_flag(&argc, argv, "--json");
 	int code = admin_read(verb, argc, argv, none, NULL, 0);
 
 	if (code != EXIT_DONE)
 		return code;
 	if (boxes_find(&boxes, NULL, &f) < 0)
 		return admin_fail(&f);
-	json ? print_all_json(&boxes) : print_table(&boxes);
+	json ? print_all_json(&boxes, NULL) : print_table(&boxes);
 	boxes_free(&boxes);
 	return admin_finish(EXIT_DONE);
 }
@@ -139,7 +183,7 @@ int admin_status(const struct admin_verb *verb, int argc, char **argv)
 	struct fail f = FAIL_BY("");
 	struct boxes boxes;
 	const char *which = NULL;
-	bool json = take_json(&argc, argv);
+	bool json = boxes_take_flag(&argc, argv, "--json");
 	int code = admin_read(verb, argc, argv, none, &which, argc > 1 ? 1 : 0);
 
 	if (code != EXIT_DONE)
@@ -147,7 +191,7 @@ int admin_status(const struct admin_verb *verb, int argc, char **argv)
 	if (boxes_find(&boxes, which, &f) < 0)
 		return admin_fail(&f);
 	if (json)
-		print_all_json(&boxes);
+		print_all_json(&boxes, policy_now);
 	else if (!boxes.n)
 		printf("no box lives\n");
 	for (size_t i = 0; !json && i < boxes.n; i++) {

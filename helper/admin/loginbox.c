@@ -28,6 +28,8 @@ static const struct admin_verb verbs[] = {
 	{ "list", "[--json]", "the boxes that live", admin_list },
 	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status },
 	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
+	{ "gc", "[--dry-run] [--json]", "remove what dead boxes left", admin_gc },
+	{ "logs", "USER|ID [--file FILE]", "the log lines of a user or a box", admin_logs },
 	{ "pam", "add|remove SERVICE...", "put the module's lines into /etc/pam.d, or take them out",
 		admin_pam, "The file from before is kept in /var/lib/loginbox/pam.d." },
 	{ "doctor", "[--json]", "what is wrong on this host, and what to do", admin_doctor,

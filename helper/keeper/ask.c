@@ -28,6 +28,13 @@ static void tell_state(struct keeper *k, int peer)
 	fdio_send(peer, &state, sizeof(state), NULL, &f);
 }
 
+/* A helper that has given up on this keeper has brought its login to another one. */
+static bool waits(int peer)
+{
+	struct pollfd at = { .fd = peer, .events = POLLRDHUP };
+	return poll(&at, 1, 0) == 0;
+}
+
 static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_fds *fds)
 {
 	struct wire_head answer = WIRE_HEAD(WIRE_REFUSED);
@@ -41,7 +48,8 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 	ask->service[sizeof(ask->service) - 1] = '\0';
 	ask->tty[sizeof(ask->tty) - 1] = '\0';
 	ask->rhost[sizeof(ask->rhost) - 1] = '\0';
-	if (k->state == KEEPER_LIVING && fds->n > WIRE_FDS && strcmp(ask->hash, k->plan->hash) == 0) {
+	if (k->state == KEEPER_LIVING && waits(peer) && fds->n > WIRE_FDS &&
+		strcmp(ask->hash, k->plan->hash) == 0) {
 		login.sock = take_fd(&fds->fd[WIRE_FD_SOCKET]);
 		struct fdio_fds ttys = session_split_ttys(fds, WIRE_FDS + 1);
 		login.fds = *fds;
@@ -82,8 +90,8 @@ void ask_accept(struct keeper *k)
 		join(k, peer, &ask.join, &fds);
 	} else if (n == sizeof(ask.head) && wire_is_any(&ask.head, WIRE_KILL)) {
 		life_end(k);
-		/* Closed by the end of this process: that is when the box is gone. */
-		if (k->n_asking < KEEPER_ASKING_MAX)
+		/* Closed when the box is gone; at once, when it has gone already. */
+		if (!k->reaped && k->n_asking < KEEPER_ASKING_MAX)
 			k->asking[k->n_asking++] = take_fd(&peer);
 	} else if (n == sizeof(ask.head) && wire_is_any(&ask.head, WIRE_STATUS)) {
 		tell_state(k, peer);

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ANSWER_MS 5000      /* a keeper answers at once, or is as good as dead */
+#define ANSWER_MS 2000      /* a keeper answers at once, or is as good as dead */
 #define KEPT_FOR_FIRST 4    /* of max_boxes one part in so many is for users without a box */
 #define TAKE_TRIES 5        /* at a full host */
 #define TAKE_STEP_NS 300000 /* between two of them, longer each time */
@@ -31,7 +31,7 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 	struct wire_join ask = { .head = WIRE_HEAD(WIRE_JOIN) };
 	struct wire_head answer;
 	struct fdio_fds fds = j->login->fds;
-	int64_t soon = fdio_now_ms() + ANSWER_MS;
+	int64_t now = fdio_now_ms(), soon = now + ANSWER_MS;
 
 	text_copy(ask.hash, sizeof(ask.hash), j->plan->hash);
 	verdict_of_plan(&ask.verdict, j->plan, id);
@@ -44,8 +44,10 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 		fds.fd[fds.n++] = j->login->fds.fd[i];
 	if (fdio_send(sock, &ask, sizeof(ask), &fds, f) < 0)
 		return -1;
-	if (fdio_recv(sock, &answer, sizeof(answer), NULL, NULL,
-		    soon < j->deadline_ms ? soon : j->deadline_ms, f) != sizeof(answer))
+	/* Whatever happens, most of the time is for a box of its own. */
+	if (soon > now + (j->deadline_ms - now) / 4)
+		soon = now + (j->deadline_ms - now) / 4 + 1;
+	if (fdio_recv(sock, &answer, sizeof(answer), NULL, NULL, soon, f) != sizeof(answer))
 		return -1;
 	return wire_is(&answer, WIRE_JOINED) ? 0 : -1;
 }

@@ -1,6 +1,7 @@
 #include "helper/keeper/keeper.h"
 
 #include "helper/build/filter.h"
+#include "helper/build/network_keep.h"
 #include "helper/keeper/init.h"
 #include "helper/keeper/life.h"
 #include "helper/keeper/slim.h"
@@ -94,6 +95,15 @@ static void end_groups(struct keeper *k)
 	box_cgroup_end(&k->cgroup);
 }
 
+/* The box's own part has gone with its init; what boxes of a network share may go now. */
+static void end_network(struct keeper *k)
+{
+	if (!k->reaped)
+		build_network_end(&k->network, &k->place);
+	else if (k->network.lease.network[0])
+		network_linger(&k->place, k->network.lease.network);
+}
+
 /* The first login's terminal or pipe must not stay open for as long as the box lives. */
 static int let_stdio_go(struct fail *f)
 {
@@ -146,11 +156,12 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		;
 	log_stop(&k->log);
 	end_groups(k);
-	build_network_end(&k->network, &k->place);
+	end_network(k);
 	place_box_forget(&k->place, &k->box);
 	records_finish(&k->records);
 	/* Nobody waits for this process any more: the time to look after what others left. */
-	sweep_now_and_then(&k->place);
+	if (sweep_now_and_then(&k->place))
+		network_sweep(&k->place, NULL);
 	_exit(0);
 }
 

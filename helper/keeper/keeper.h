@@ -24,7 +24,11 @@
  *	ENDING    JOIN                                refuses: another box      ENDING
  *	          CLOSE, STATUS, KILL                 as above                  ENDING
  *	          the session's process has ended     forgets the session       ENDING
- *	          init reaped, and no session left    forgets the box           (exit)
+ *	          init reaped                         gives the address back,   GONE
+ *	                                                tells who asked for KILL
+ *	GONE      CLOSE                               hands the way back        GONE
+ *	          no session left                     forgets the box, looks    (exit)
+ *	                                                after others' now and then
  *
  * A box is hidden by taking its rendezvous away; the next login of the user is a new
  * generation then, and never waits for the death of an old one.

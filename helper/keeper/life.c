@@ -1,5 +1,6 @@
 #include "helper/keeper/life.h"
 
+#include "helper/build/network_keep.h"
 #include "helper/build/sync.h"
 #include "helper/keeper/ask.h"
 #include "helper/keeper/terminal.h"
@@ -175,6 +176,19 @@ static void hear_init(struct keeper *k)
 	own_fd_close(&k->build.control);
 }
 
+/*
+ * An application that has not left yet only needs its way back: that is no box any more, and
+ * a new one can have its address. The note stays as long as there is something to clean up.
+ */
+static void box_is_gone(struct keeper *k)
+{
+	k->reaped = true;
+	if (k->network.lease.network[0])
+		network_undo(&k->place, &k->network.lease);
+	while (k->n_asking)
+		own_fd_close(&k->asking[--k->n_asking]);
+}
+
 static void look_at_init(struct keeper *k, const struct pollfd *polls)
 {
 	siginfo_t info = { 0 };
@@ -185,7 +199,7 @@ static void look_at_init(struct keeper *k, const struct pollfd *polls)
 	if (polls[W_INIT].revents && waitid(P_PIDFD, (id_t)k->build.init, &info, WEXITED | WNOHANG) == 0 &&
 		info.si_pid) {
 		life_end(k);
-		k->reaped = true;
+		box_is_gone(k);
 	}
 }
 

@@ -100,7 +100,7 @@ unsigned sweep_all(const struct place *place, enum sweep_flags flags,
 	return s.n + place_sweep_counts(place, flags & SWEEP_DRY);
 }
 
-void sweep_now_and_then(const struct place *place)
+bool sweep_now_and_then(const struct place *place)
 {
 	struct stat st;
 	time_t now = time(NULL);
@@ -108,9 +108,11 @@ void sweep_now_and_then(const struct place *place)
 	/* A clock that was set back is no reason to wait for the old time. */
 	if (fstatat(place->dir, SWEPT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime <= now &&
 		now - st.st_mtime < EVERY_S)
-		return;
+		return false;
 	OWN_FD file = openat(place->dir, SWEPT_FILE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		0600);
-	if (file >= 0 && futimens(file, NULL) == 0)
-		sweep_all(place, 0, NULL, NULL);
+	if (file < 0 || futimens(file, NULL) < 0)
+		return false;
+	sweep_all(place, 0, NULL, NULL);
+	return true;
 }

@@ -29,7 +29,7 @@ bool sweep_box(const struct place *place, const struct place_box *box, enum swee
 unsigned sweep_all(const struct place *place, enum sweep_flags flags,
 	void (*found)(const struct place_box *box, void *arg), void *arg);
 
-/* The same, without words, unless it was done in the last ten minutes. */
-void sweep_now_and_then(const struct place *place);
+/* The same, without words, unless it was done in the last ten minutes. Whether it was now. */
+bool sweep_now_and_then(const struct place *place);
 
 #endif

@@ -51,7 +51,11 @@ def notes(user):
     """{box id: {key: words}} of the boxes of a user, from their notes."""
     found = {}
     folder = f"{host.STATE}/boxes/{pwd.getpwnam(user).pw_uid}"
-    for box in os.listdir(folder) if os.path.isdir(folder) else []:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return {}
+    for box in names:
         try:
             with open(f"{folder}/{box}/note", encoding="utf-8") as file:
                 found[box] = dict(line.rstrip("\n").split(" ", 1) for line in file if " " in line)

@@ -1,0 +1,102 @@
+/*
+ * loginbox gc: removes what dead boxes left. A login does the same for its own user, and the
+ * keeper of a box that ends for all users now and then; this is for an administrator who
+ * does not want to wait.
+ */
+#include "helper/admin/admin.h"
+#include "helper/admin/boxes.h"
+#include "helper/build/network_keep.h"
+#include "helper/state/lease.h"
+#include "helper/state/sweep.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+struct gc {
+	bool json, dry;
+	unsigned n;
+	struct network_gc network;
+	struct fail *f;
+};
+
+static void tell(const struct place_box *box, void *arg)
+{
+	struct gc *gc = arg;
+
+	if (gc->json)
+		printf("%s\n  {\"id\": \"%s\", \"uid\": %u}", gc->n ? "," : "", box->id, box->uid);
+	else
+		printf("%s box %s of uid %u\n", gc->dry ? "would remove" : "removed", box->id,
+			box->uid);
+	gc->n++;
+}
+
+static int collect_network(const struct place *place, const char *network, void *arg)
+{
+	struct gc *gc = arg;
+	return network_gc(place, network, &gc->network, gc->f);
+}
+
+static void sum_up(const struct gc *gc, unsigned counts)
+{
+	const char *removed = gc->dry ? "would remove" : "removed";
+	const struct network_gc *net = &gc->network;
+
+	if (gc->json) {
+		printf("%s], \"counts\": %u, \"leases\": %u, \"rules\": %u, \"repaired\": %u}\n",
+			gc->n ? "\n" : "", counts, net->leases, net->rules, net->repaired);
+		return;
+	}
+	if (counts)
+		printf("%s %u counts of boxes that are not there\n", removed, counts);
+	if (net->leases)
+		printf("%s %u addresses and links of networks\n", removed, net->leases);
+	if (net->rules)
+		printf("%s the rules of %u networks without a box\n", removed, net->rules);
+	if (net->repaired)
+		printf("%s the rules of %u networks that somebody flushed\n",
+			gc->dry ? "would make again" : "made again", net->repaired);
+	if (!gc->n && !counts && !net->leases && !net->rules && !net->repaired)
+		printf("no dead box left anything\n");
+}
+
+static int collect(struct gc *gc, struct fail *f)
+{
+	struct place place = { .dir = -1 };
+	struct stat st;
+	unsigned n = 0;
+
+	if (gc->json)
+		printf("{\"dry_run\": %s, \"boxes\": [", gc->dry ? "true" : "false");
+	/* Nothing was ever made: it is not made now either. */
+	if (stat(LOGINBOX_RUN, &st) == 0) {
+		if (place_open(&place, f) < 0)
+			return -1;
+		n = sweep_all(&place, gc->dry ? SWEEP_DRY : SWEEP_WAIT, tell, gc);
+		gc->network.dry = gc->dry;
+		gc->f = f;
+		lease_each_network(&place, collect_network, gc);
+		place_close(&place);
+	}
+	sum_up(gc, n - gc->n);
+	return fail_is_set(f) ? -1 : 0;
+}
+
+int admin_gc(const struct admin_verb *verb, int argc, char **argv)
+{
+	static const struct admin_option none[] = { { NULL, NULL } };
+	struct gc gc = { .json = boxes_take_flag(&argc, argv, "--json"),
+		.dry = boxes_take_flag(&argc, argv, "--dry-run") };
+	struct fail f = FAIL_BY("");
+	int code = admin_read(verb, argc, argv, none, NULL, 0);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (!admin_is_root(verb->name))
+		return EXIT_REFUSED;
+	if (boxes_inside())
+		return admin_fail((fail_say(&f, FAIL_REFUSED, "look for dead boxes", "",
+					   "this is the inside of a box"),
+			&f));
+	return collect(&gc, &f) < 0 ? admin_fail(&f) : EXIT_DONE;
+}

@@ -1,0 +1,658 @@
+#!/usr/bin/python3
+"""Boxes are joined, linger, end and are found again: by every door of the keeper's states."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import hostfiles  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from chain import Chain, is_alive, notes  # noqa: E402
+from pamc import Opener, open_one  # noqa: E402
+from report import contains, equal, test, true, wait_until  # noqa: E402
+from ssh import background, run, shell, ssh  # noqa: E402
+
+SERVICE = ["required pam_permit.so", "required pam_loginbox.so"]
+SLEEP = ["/bin/sleep", "4730"]
+
+
+def policy(box="", rule="", more=""):
+    host.write_policy(f"{more}[box lives]\nnetwork = none\n{box}\n"
+                      f"[rule lives]\nuser = alice, bob, carol\n{rule}box = lives\n")
+
+
+def loginbox(*words, code=0):
+    done = run(["loginbox", *words])
+    equal(done.returncode, code, f"status of loginbox {' '.join(words)}: {done.stderr}")
+    return done.stdout + done.stderr
+
+
+def boxes(user=None):
+    """The living boxes as `loginbox list --json` tells."""
+    return [box for box in json.loads(loginbox("list", "--json"))
+            if user in (None, box["user"])]
+
+
+def box_of(user):
+    found = boxes(user)
+    equal(len(found), 1, f"boxes of {user}")
+    return found[0]
+
+
+def gone(user):
+    wait_until(lambda: not notes(user), f"the box of {user} is gone", 20)
+
+
+# ---- joining ------------------------------------------------------------------------------
+
+@test
+def the_second_login_joins_and_sees_the_first_ones_processes():
+    policy()
+    with background("alice", "(setsid sleep 4731 &) ; echo ready; exec cat") as first:
+        first.read_line()
+        contains(ssh("alice", "ps -ef").stdout, "sleep 4731", "the second login's ps")
+        wait_until(lambda: box_of("alice")["n_sessions"] == 1, "the second session has ended")
+    gone("alice")
+
+
+@test
+def each_login_has_its_own_environment_and_limits():
+    policy("nofile = 300")
+    with open_one("alice"):
+        for words in ("one", "two"):
+            done = run(["su", "alice", "-c", "echo $LANG; ulimit -n"],
+                       env={**os.environ, "LANG": words})
+            equal(done.stdout.split("\n")[0], words, "LANG of a login that joins")
+    with open_one("alice"):
+        equal(ssh("alice", "ulimit -n").stdout, "300\n", "limit of a login that joins")
+    gone("alice")
+
+
+@test
+def nobody_joins_another_users_box():
+    policy()
+    with open_one("alice"), open_one("bob"):
+        equal(len(boxes()), 2, "boxes")
+        true(box_of("alice")["init_pid"] != box_of("bob")["init_pid"], "they are two boxes")
+    gone("alice")
+    gone("bob")
+
+
+@test
+def a_session_each_where_the_box_is_not_shared():
+    policy("share = session")
+    with open_one("alice"), open_one("alice"):
+        equal(len(boxes("alice")), 2, "boxes of alice")
+    gone("alice")
+
+
+@test
+def the_first_of_two_logs_out_and_the_second_is_not_disturbed():
+    policy()
+    with background("alice", "echo ready; exec cat") as second:
+        second.read_line()
+        first = open_one("alice")
+        chain = Chain("alice")
+        first.close()
+        second.stdin.write(b"still here\n")
+        equal(second.read_line(), "still here", "answer of the second session")
+        equal(box_of("alice")["n_sessions"], 1, "sessions")
+    wait_until(lambda: not chain.alive(), "no process of the box is left")
+    gone("alice")
+
+
+@test
+def two_openers_at_once_get_one_box():
+    policy()
+    for _ in range(report.count(200, 20)):
+        pair = [Opener("alice"), Opener("alice")]
+        true(all(one.opened() for one in pair), "both are in", [one.said for one in pair])
+        equal(box_of("alice")["n_sessions"], 2, "sessions in the one box")
+        for one in pair:
+            one.let_go()
+        equal([one.ended() for one in pair], [0, 0], "both close")
+    gone("alice")
+
+
+def burst(number, users):
+    """Returns the slowest answer in seconds."""
+    began = time.monotonic()
+    openers = [Opener(users[turn % len(users)]) for turn in range(number)]
+    started = time.monotonic() - began
+    wrong = [one.said for one in openers if not one.opened(120)]
+    equal(wrong, [], "logins of the burst that were refused")
+    report.note(f"{number} logins started in {started:.2f} s, the last was in after "
+                f"{time.monotonic() - began:.2f} s")
+    seen = [box["n_sessions"] for box in boxes()]
+    for one in openers:
+        one.let_go()
+    equal([one.ended() for one in openers], [0] * number, "all close well")
+    return seen
+
+
+@test
+def forty_logins_of_one_user_at_once_are_in_one_box():
+    policy()
+    equal(burst(40, ["alice"]), [40], "sessions in each box")
+    gone("alice")
+
+
+@test
+def forty_logins_of_one_user_at_once_with_a_box_each():
+    policy("share = session")
+    equal(burst(40, ["alice"]), [1] * 40, "sessions in each box")
+    gone("alice")
+
+
+@test
+def a_burst_of_a_hundred_logins():
+    policy()
+    equal(sorted(burst(100, ["alice", "bob", "carol"])), [33, 33, 34], "sessions in each box")
+    for user in ("alice", "bob", "carol"):
+        gone(user)
+
+
+# ---- a policy that changes while a box lives --------------------------------------------------
+
+@test
+def a_changed_policy_is_a_new_generation_and_status_says_so():
+    policy()
+    with open_one("alice"):
+        first = box_of("alice")["id"]
+        contains(loginbox("status", first), "as when the box was made", "status before")
+        policy("nofile = 300")
+        contains(loginbox("status", first), "changed since: a new login gets another box",
+                 "status after")
+        equal(json.loads(loginbox("status", first, "--json"))[0]["policy"], "changed", "in JSON")
+        with open_one("alice"):
+            equal(len(boxes("alice")), 2, "boxes of alice")
+            policy()
+            with open_one("alice"):
+                sessions = {box["id"]: box["n_sessions"] for box in boxes("alice")}
+                equal(sessions[first], 2, "sessions in the first box, whose policy is back")
+        policy("", "group = students\n")
+        host.write_policy("[rule r]\nuser = alice\nbox = deny\n")
+        contains(loginbox("status", first), "a new login is refused", "status of a denied user")
+        host.write_policy("")
+        contains(loginbox("status", first), "a new login gets no box", "status of a free user")
+    gone("alice")
+
+
+@test
+def a_strict_rule_does_not_join_a_lax_box():
+    host.write_policy("[box lax]\nnetwork = none\n[box strict]\ninherit = lax\nnofile = 128\n"
+                      "[rule a]\nuser = alice\nservice = boxed\nbox = lax\n"
+                      "[rule b]\nuser = alice\nbox = strict\n")
+    with open_one("alice"):
+        equal(ssh("alice", "ulimit -n").stdout, "128\n", "limit of the strict login")
+    gone("alice")
+
+
+# ---- ceilings -----------------------------------------------------------------------------------
+
+@test
+def max_sessions_counts_all_boxes_of_the_user():
+    policy("share = session\nmax_sessions = 3")
+    openers = [open_one("alice") for _ in range(3)]
+    log = host.LogMark()
+    fourth = Opener("alice")
+    true(not fourth.opened(), "a fourth session is refused")
+    fourth.close()
+    true(any("as many sessions as max_sessions allows (3)" in line for line in log.lines()),
+         "the log says why", log.lines())
+    with open_one("bob"):
+        pass
+    openers.pop().close()
+    openers.append(open_one("alice"))
+    for one in openers:
+        one.close()
+    gone("alice")
+
+
+@test
+def max_sessions_holds_when_twenty_come_at_once():
+    policy("max_sessions = 5")
+    openers = [Opener("alice") for _ in range(20)]
+    equal(sum(one.opened(120) for one in openers), 5, "sessions that were let in")
+    for one in openers:
+        one.close()
+    gone("alice")
+
+
+@test
+def max_boxes_is_exact_and_the_last_quarter_is_for_others():
+    policy("share = session", more="[global]\nmax_boxes = 8\n")
+    openers = [Opener("alice") for _ in range(20)]
+    let_in = sum(one.opened(120) for one in openers)
+    # At the edge several may step back at once; none is ever too much.
+    true(4 <= let_in <= 6, "boxes that one user gets of eight", let_in)
+    refused = [one.said for one in openers if one.code]
+    true(all("loginbox" in said for said in refused), "each refused one is told", refused)
+    began = time.monotonic()
+    with open_one("bob"), open_one("carol"):
+        true(time.monotonic() - began < 5, "others log in meanwhile")
+        log = host.LogMark()
+        over = Opener("alice")
+        true(not over.opened(), "one more is refused")
+        over.close()
+        true(any("only those for users without a box are left" in line for line in log.lines()),
+             "the log says why", log.lines())
+    for one in openers:
+        one.close()
+    for user in ("alice", "bob", "carol"):
+        gone(user)
+
+
+@test
+def a_full_host_refuses_the_next_user_with_a_reason():
+    policy(more="[global]\nmax_boxes = 2\n")
+    with open_one("alice"), open_one("bob"):
+        log = host.LogMark()
+        third = Opener("carol")
+        true(not third.opened(), "a third user is refused")
+        third.close()
+        true(any("as many boxes as max_boxes allows (2)" in line for line in log.lines()),
+             "the log says why", log.lines())
+        with open_one("alice"):
+            pass
+    with open_one("carol"):
+        pass
+    for user in ("alice", "bob", "carol"):
+        gone(user)
+
+
+# ---- how long sessions and what they leave may live --------------------------------------------
+
+@test
+def the_end_of_a_longest_session_is_announced_and_kept():
+    policy("session_max = 4s")
+    with shell("alice") as terminal:
+        terminal.expect(r"this session ends in \d+ seconds? \(session_max\)", 20)
+        terminal.wait(30)
+    gone("alice")
+
+
+@test
+def what_is_left_is_killed_with_the_last_session():
+    policy()
+    with open_one("alice", command=SLEEP):
+        chain = Chain("alice")
+    wait_until(lambda: not chain.alive_inside(), "nothing of the box is left")
+    gone("alice")
+
+
+@test
+def what_is_left_lives_for_its_time():
+    policy("leftover = kill:3s")
+    ssh("alice", "setsid sleep 4732 >/dev/null 2>&1 </dev/null & sleep 0.2")
+    chain = Chain("alice")
+    true(chain.alive_inside(), "it lives after the logout")
+    equal(box_of("alice")["n_sessions"], 0, "sessions")
+    contains(ssh("alice", "ps -ef").stdout, "sleep 4732", "the next login finds it")
+    wait_until(lambda: not chain.alive_inside(), "it ends in the end", 20)
+    gone("alice")
+
+
+@test
+def what_is_kept_lives_as_long_as_it_runs():
+    policy("leftover = keep")
+    ssh("alice", "setsid sleep 6 >/dev/null 2>&1 </dev/null & sleep 0.2")
+    chain = Chain("alice")
+    time.sleep(2)
+    true(chain.alive_inside(), "it lives after the logout")
+    wait_until(lambda: not chain.alive(), "the box ends with its last process", 20)
+    gone("alice")
+
+
+@test
+def a_detached_tmux_is_found_again():
+    policy("leftover = keep:30d")
+    if not shutil.which("tmux"):
+        raise report.Skip("tmux is not installed")
+    ssh("alice", "tmux new-session -d -s kept 'cat'; tmux send-keys -t kept found-again Enter")
+    time.sleep(1)
+    contains(ssh("alice", "tmux capture-pane -p -t kept").stdout, "found-again",
+             "the pane in the next login")
+    ssh("alice", "tmux kill-server")
+    gone("alice")
+
+
+# ---- nested -----------------------------------------------------------------------------------
+
+@test
+def the_marker_says_what_becomes_of_a_nested_session():
+    for word in ("refuse", "stay"):
+        policy(more=f"[global]\nnested = {word}\n")
+        contains(ssh("alice", "cat /run/loginbox/box").stdout, f"nested {word}\n", "the marker")
+        gone("alice")
+
+
+# ---- the end from every side ----------------------------------------------------------------
+
+@test
+def kill_by_id_and_by_user():
+    policy("share = session")
+    openers = [open_one("alice") for _ in range(3)]
+    with open_one("bob"):
+        first = boxes("alice")[0]["id"]
+        loginbox("kill", first)
+        equal(len(boxes("alice")), 2, "boxes of alice after the kill of one")
+        loginbox("kill", "alice")
+        equal((boxes("alice"), len(boxes("bob"))), ([], 1), "boxes after the kill of all")
+    contains(loginbox("kill", "alice", code=111), "no such box lives", "a second kill")
+    for one in openers:
+        one.let_go()
+        one.ended()
+    gone("alice")
+
+
+@test
+def a_user_ends_the_own_box_and_sees_no_other():
+    policy()
+    with open_one("bob"):
+        done = ssh("alice", "PATH=$PATH:/usr/sbin; loginbox list --json; loginbox status bob; "
+                            "loginbox gc; loginbox kill alice; sleep 20; echo not reached")
+        seen = json.loads(done.stdout)
+        equal([box["user"] for box in seen], ["alice"], "boxes that alice sees")
+        contains(done.stderr, "no such box lives", "status of another's box")
+        contains(done.stderr, "only root may use gc", "gc")
+        true("not reached" not in done.stdout, "the box ends", done.stdout)
+        equal(len(boxes("bob")), 1, "boxes of bob")
+    gone("alice")
+
+
+@test
+def a_login_does_not_wait_for_the_death_of_the_old_box():
+    policy()
+    holder = open_one("alice")
+    chain = Chain("alice")
+    # Init cannot be reaped while a process of the box has a parent outside that is stopped.
+    os.kill(holder.pid, signal.SIGSTOP)
+    os.kill(chain.init, signal.SIGKILL)
+    try:
+        wait_until(lambda: not is_alive(chain.init), "init is dead")
+        began = time.monotonic()
+        with open_one("alice"):
+            true(time.monotonic() - began < 4, "the next login is in at once",
+                 time.monotonic() - began)
+    finally:
+        os.kill(holder.pid, signal.SIGCONT)
+    holder.let_go()
+    holder.ended()
+    gone("alice")
+
+
+@test
+def a_stopped_keeper_costs_its_user_one_new_box():
+    policy()
+    with open_one("alice"):
+        chain = Chain("alice")
+        os.kill(chain.keeper, signal.SIGSTOP)
+        try:
+            with open_one("bob") as other:
+                true(other.took < 3, "another user is not held up", other.took)
+            second = open_one("alice")
+            equal(len(notes("alice")), 2, "boxes of alice")
+            second.close()
+        finally:
+            os.kill(chain.keeper, signal.SIGCONT)
+    gone("alice")
+
+
+@test
+def an_edited_note_costs_nothing_but_the_box():
+    policy()
+    for line in ("keeper -1 5", "keeper 4194304 1", "init 0 0", "garbage", ""):
+        holder = open_one("alice")
+        chain = Chain("alice")
+        box = box_of("alice")["id"]
+        path = f"{host.STATE}/boxes/{hostfiles.USERS['alice']}/{box}/note"
+        with open(path, encoding="ascii") as file:
+            text = file.read()
+        hostfiles.write(path, text.replace(text.split("\n")[6], line) if line else "", 0o600)
+        with open_one("alice"):
+            equal(box_of("alice")["n_sessions"], 2, f"a living box is joined ({line})")
+        os.kill(chain.keeper, signal.SIGKILL)
+        holder.let_go()
+        holder.ended()
+        with open_one("alice"):
+            true(box_of("alice")["id"] != box, f"a dead one is not ({line})")
+        gone("alice")
+
+
+# ---- gc, and what a cleaner, a power cut and recycled numbers make of the state ------------------
+
+def kill_keeper(user):
+    """A box whose keeper is killed; returns its id."""
+    holder = open_one(user)
+    chain = Chain(user)
+    box = box_of(user)["id"]
+    os.kill(chain.keeper, signal.SIGKILL)
+    wait_until(lambda: not chain.alive_inside() or not is_alive(chain.init), "the box dies")
+    holder.let_go()
+    holder.ended()
+    wait_until(lambda: not is_alive(chain.keeper), "the keeper is gone")
+    return box
+
+
+@test
+def gc_takes_away_what_dead_keepers_left():
+    policy()
+    contains(loginbox("gc"), "no dead box left anything", "gc on a clean host")
+    dead = {kill_keeper("alice"), kill_keeper("bob")}
+    with open_one("carol"):
+        told = loginbox("gc", "--dry-run")
+        equal({line.split()[3] for line in told.splitlines()}, dead, "what would be removed")
+        equal(len(notes("alice")), 1, "notes of alice after --dry-run")
+        seen = json.loads(loginbox("gc", "--dry-run", "--json"))
+        equal(({box["id"] for box in seen["boxes"]}, seen["dry_run"]), (dead, True), "in JSON")
+        equal({line.split()[2] for line in loginbox("gc").splitlines()}, dead, "what is removed")
+        equal((notes("alice"), notes("bob"), len(boxes("carol"))), ({}, {}, 1), "what is left")
+    gone("carol")
+
+
+@test
+def a_login_takes_away_what_its_own_users_dead_keeper_left():
+    policy()
+    dead = kill_keeper("alice")
+    with open_one("alice"):
+        true(dead not in notes("alice"), "the dead box's note is gone", notes("alice"))
+    gone("alice")
+
+
+@test
+def a_box_that_ends_takes_away_what_others_left_now_and_then():
+    policy()
+    dead = kill_keeper("alice")
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(f"{host.STATE}/swept", (1, 1))
+    with open_one("bob"):
+        true(dead in notes("alice"), "it is there while nobody looked", notes("alice"))
+    gone("alice")
+    gone("bob")
+
+
+def foreign_sleeper():
+    """A process of ours that looks like nobody's, and its start time."""
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "4733"], os.environ)
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return pid, int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def plant_note(uid, box, **changes):
+    """A note as a keeper would have left it."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read().strip()
+    lines = {"boot": boot, "made": "1700000000", "box": "lives", "rule": "lives@/x:1",
+             "user": "alice", "hash": "0" * 32, "keeper": "4194000 5", "init": "4194001 5",
+             **changes}
+    folder = f"{host.STATE}/boxes/{uid}/{box}"
+    os.makedirs(folder, 0o700)
+    os.makedirs(f"{host.STATE}/all/{box}", 0o700)
+    hostfiles.write(f"{folder}/note", "".join(f"{k} {v}\n" for k, v in lines.items()), 0o600)
+
+
+def plant_and_collect(expected, **changes):
+    uid = hostfiles.USERS["alice"]
+    plant_note(uid, "0badcafe", **changes)
+    said = loginbox("gc")
+    equal("0badcafe" in said, expected, f"whether gc takes it away ({changes}): {said}")
+    if not expected:
+        shutil.rmtree(f"{host.STATE}/boxes/{uid}/0badcafe")
+        os.rmdir(f"{host.STATE}/all/0badcafe")
+        os.rmdir(f"{host.STATE}/boxes/{uid}")
+    equal(notes("alice"), {}, "notes of alice")
+
+
+@test
+def a_note_of_recycled_numbers_harms_no_foreign_process():
+    policy()
+    with open_one("bob"):
+        pass
+    pid, start = foreign_sleeper()
+    try:
+        # The number is the same, the process is another: gone, and nobody is killed.
+        plant_and_collect(True, keeper=f"{pid} {start - 1}", init=f"{pid} {start - 1}")
+        true(is_alive(pid), "the foreign process lives")
+        # Another boot: not even the same number and time mean anything.
+        plant_and_collect(True, keeper=f"{pid} {start}", init=f"{pid} {start}",
+                          boot="00000000-0000-0000-0000-000000000000")
+        true(is_alive(pid), "the foreign process lives after another boot")
+        # The very process: it is there, and its box is left alone.
+        plant_and_collect(False, keeper=f"{pid} {start}", init=f"{pid} {start}")
+        true(is_alive(pid), "the keeper that lives is left alone")
+        # A dead keeper's init that could not die with it is ended.
+        plant_and_collect(True, init=f"{pid} {start}")
+        equal(os.waitpid(pid, 0)[1], signal.SIGKILL, "how the left init ended")
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+
+
+@test
+def after_a_power_cut_the_state_of_the_old_boot_is_nothing():
+    policy()
+    copy = "/run/copy-of-state"
+    with open_one("alice"):
+        shutil.copytree(host.STATE, copy, ignore=shutil.ignore_patterns("sock"))
+        box = box_of("alice")["id"]
+    gone("alice")
+    shutil.rmtree(host.STATE)
+    shutil.move(copy, host.STATE)
+    os.chmod(host.STATE, 0o700)
+    path = f"{host.STATE}/boxes/{hostfiles.USERS['alice']}/{box}/note"
+    with open(path, encoding="ascii") as file:
+        text = file.read()
+    hostfiles.write(path, "boot 00000000-1111-2222-3333-444444444444\n"
+                    + text.split("\n", 1)[1], 0o600)
+    with open_one("alice"):
+        true(box not in notes("alice"), "the old box is forgotten", notes("alice"))
+        equal(len(os.listdir(f"{host.STATE}/all")), 1, "boxes that count")
+    gone("alice")
+
+
+@test
+def counts_without_a_box_are_collected_and_foreign_files_are_not():
+    with open_one("alice"):
+        pass
+    gone("alice")
+    foreign = f"{host.STATE}/all/not-a-box", f"{host.STATE}/boxes/not-a-user"
+    for path in (f"{host.STATE}/all/0badcafe", *foreign):
+        os.mkdir(path, 0o700)
+    contains(loginbox("gc"), "removed 1 counts", "gc")
+    true(all(os.path.isdir(path) for path in foreign), "foreign directories are left alone")
+    for path in foreign:
+        os.rmdir(path)
+
+
+@test
+def a_cleaner_takes_the_state_directory_while_sessions_live():
+    policy()
+    with background("alice", "while read line; do logger $line; echo $line; done") as session:
+        wait_until(lambda: len(boxes("alice")) == 1, "the box is there")
+        chain = Chain("alice")
+        box = box_of("alice")["id"]
+        time.sleep(1.1)
+        shutil.rmtree(host.STATE)
+        # Any event makes the keeper look, as a line for the log; without one it does so twice
+        # a minute.
+        session.stdin.write(b"goes-on\n")
+        equal(session.read_line(), "goes-on", "answer of the session")
+        wait_until(lambda: any(b["id"] == box for b in boxes()), "the box is known again", 60)
+        with open_one("alice"):
+            equal(box_of("alice")["n_sessions"], 2, "the next login joins it")
+    wait_until(lambda: not chain.alive(), "no process of the box is left")
+    gone("alice")
+    equal(os.listdir(f"{host.STATE}/all"), [], "boxes that count")
+
+
+@test
+def a_box_ends_though_the_state_directory_is_gone():
+    policy()
+    holder = open_one("alice")
+    chain = Chain("alice")
+    shutil.rmtree(host.STATE)
+    equal(holder.close(), 0, "status of the close")
+    wait_until(lambda: not chain.alive(), "no process of the box is left")
+
+
+# ---- logs ---------------------------------------------------------------------------------
+
+@test
+def logs_of_a_box_and_of_a_user():
+    policy()
+    with open_one("alice"), open_one("bob"):
+        box = box_of("alice")["id"]
+    lines = loginbox("logs", box, "--file", host.LOG).splitlines()
+    true(lines and all(f"id={box}" in line and "user=alice" in line for line in lines),
+         "lines of the box", lines)
+    lines = loginbox("logs", "bob", "--file", host.LOG).splitlines()
+    true(lines and all("user=bob" in line for line in lines), "lines of bob", lines)
+    contains(loginbox("logs", "nobodyknows", "--file", host.LOG, code=111),
+             "there is none of this user or box", "logs of nobody")
+    shutil.copy(host.LOG, "/var/log/auth.log")
+    contains(loginbox("logs", box), f"id={box}", "lines found by themselves")
+    os.unlink("/var/log/auth.log")
+    gone("alice")
+    gone("bob")
+
+
+@test
+def what_json_promises():
+    policy()
+    with open_one("alice"):
+        box = box_of("alice")
+        equal(sorted(box), ["age_s", "box", "id", "init_pid", "more", "n_sessions", "plan",
+                            "rule", "sessions", "uid", "user"], "fields of list --json")
+        equal(sorted(box["sessions"][0]), ["age_s", "pid", "rhost", "service", "tty"],
+              "fields of a session")
+        equal((box["user"], box["uid"], box["box"], box["sessions"][0]["service"]),
+              ("alice", hostfiles.USERS["alice"], "lives", "boxed"), "values")
+        equal(sorted(json.loads(loginbox("status", "--json"))[0]), sorted([*box, "policy"]),
+              "fields of status --json")
+    gone("alice")
+
+
+def main():
+    if not host.has_product():
+        report.say("skip lives: the product is not installed in this host")
+        return 0
+    host.write_service("boxed", SERVICE)
+    policy()
+    with host.Sshd():
+        host.switch_on("sshd")
+        host.switch_on("su")
+        ssh("alice", "true")
+        return report.run_all(after=leftovers.checker(leftovers.snapshot(), 10))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
