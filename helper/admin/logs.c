@@ -146,9 +146,14 @@ int admin_logs(const struct admin_verb *verb, int argc, char **argv)
 		return code;
 	if (!admin_is_root(verb->name))
 		return EXIT_REFUSED;
-	int result = file ? show_file(file, which, &n, &f)
-		: has_journal() ? show_journal(which, &n, &f)
-				: show_files(which, &n, &f);
+	int result = 0;
+	if (file)
+		result = show_file(file, which, &n, &f);
+	else if (has_journal())
+		result = show_journal(which, &n, &f);
+	/* A journal may be there and the host's syslog write elsewhere. */
+	if (!file && result == 0 && !n)
+		result = show_files(which, &n, &f);
 	if (result == 0 && !n)
 		result = fail_say(&f, FAIL_SYSTEM, "find log lines", which,
 			"there is none of this user or box");
