@@ -12,6 +12,7 @@
 #include "pam/args.h"
 #include "pam/ask.h"
 #include "pam/enter.h"
+#include "pam/identity.h"
 #include "pam/environment.h"
 #include "pam/inside.h"
 #include "pam/poison.h"
@@ -38,6 +39,7 @@ struct data {
 	int sock;      /* to the keeper */
 	ino_t sock_ino; /* an application that closes all descriptors may reuse the number */
 	struct poison poison;
+	struct identity had;
 	struct environment environment;
 	struct wire_verdict verdict;
 };
@@ -166,11 +168,16 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 				"login on a pseudo-terminal of the host needs tty_pts=allow"));
 	}
 	tell_prepare(tell);
-	int result = fstat(ask->sock, &st) < 0 ? fail_sys(&f, "look at own socket", "")
-					       : enter_box(ask->init, ask->filter, &data->verdict, &entered, &f);
+	/* Before entering: the filter of system calls may forbid it after. */
+	int result = fstat(ask->sock, &st) < 0
+		? fail_sys(&f, "look at own socket", "")
+		: identity_take(&data->had, tell->pamh, &data->verdict, &f);
+	if (result == 0)
+		result = enter_box(ask->init, ask->filter, &data->verdict, &entered, &f);
 	own_fd_close(&ask->init);
 	own_fd_close(&ask->filter);
 	if (result < 0) {
+		identity_give_back(&data->had);
 		leave_again(ask, entered);
 		return refuse_failed(tell, data, &f);
 	}
@@ -304,6 +311,7 @@ static int close_session(struct tell *tell)
 		return PAM_SUCCESS;
 	data->state = STATE_CLOSED;
 	environment_restore(&data->environment);
+	identity_give_back(&data->had);
 	if (!is_ours(data)) {
 		data->sock = -1;
 		fail_say(&f, FAIL_SYSTEM, "leave the box", "", "the application closed our socket");

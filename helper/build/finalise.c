@@ -17,6 +17,7 @@
  */
 #include "helper/build/finalise.h"
 
+#include "helper/build/environment.h"
 #include "helper/build/filter.h"
 #include "lib/linux/caps.h"
 #include "lib/linux/keys.h"
@@ -25,6 +26,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -110,7 +112,12 @@ static int become_boxed(const struct plan *plan, struct fail *f)
 		return -1;
 	if (plan->ambient && caps_keep(f) < 0)
 		return -1;
-	if (become_user(who->uid, who->gid, who->groups, who->n_groups, f) < 0)
+	size_t n;
+	gid_t *groups = environment_groups(plan, &n);
+	int result = groups ? become_user(who->uid, who->gid, groups, n, f)
+			    : fail_err(f, ENOMEM, "set groups", "");
+	free(groups);
+	if (result < 0)
 		return -1;
 	return plan->ambient ? caps_raise(plan->ambient, f) : caps_set(0, f);
 }

@@ -44,7 +44,12 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 		.answer = answer_of(plan->verdict),
 		.no_new_privs = plan->no_new_privs,
 		.filtered = filter_is_wanted(plan),
-		.capabilities = plan->capabilities };
+		.capabilities = plan->capabilities,
+		.umask = plan->umask_set ? plan->umask : WIRE_UMASK_KEPT,
+		.n_groups = (uint32_t)plan->n_groups,
+		.env_size = plan->env_size };
+	memcpy(out->groups, plan->groups, plan->n_groups * sizeof(plan->groups[0]));
+	memcpy(out->env, plan->env, plan->env_size);
 	fill_head(out, plan, id);
 	for (unsigned i = 0; i < PLAN_LIMITS && i < WIRE_LIMITS; i++) {
 		if (!plan->limits[i].set || plan->limits[i].last)

@@ -1,5 +1,6 @@
 #include "helper/keeper/visit.h"
 
+#include "helper/build/environment.h"
 #include "helper/build/finalise.h"
 #include "helper/keeper/join.h"
 #include "lib/base/own.h"
@@ -102,14 +103,18 @@ void visit_become(const struct visit *v, const struct visit_program *program)
 	struct fail f = FAIL_BY("shell");
 	const struct account *who = v->plan->account;
 
-	if (finalise(v->plan, v->had, v->filter, &f) == 0) {
+	char **env = environment_of(v->plan, program->env);
+
+	if (!env)
+		fail_err(&f, ENOMEM, "make environment", who->name);
+	else if (finalise(v->plan, v->had, v->filter, &f) == 0) {
 		cwd_enter_as(who->uid, who->gid, program->dirs);
-		umask(program->umask);
+		umask(v->plan->umask_set ? v->plan->umask : program->umask);
 		signal(SIGXFSZ, SIG_DFL);
 		signal(SIGPIPE, SIG_DFL);
 		signal(SIGTTOU, SIG_DFL);
 		if (fds_close_from(3, &f) == 0) {
-			execve(program->path, program->argv, program->env);
+			execve(program->path, program->argv, env);
 			fail_sys(&f, "run program", program->path);
 			v->say(&f);
 			_exit(VISIT_NO_EXEC);

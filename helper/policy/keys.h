@@ -31,7 +31,9 @@ enum key_kind {
 	KIND_TASKS,     /* a number, -1 and unlimited: no limit */
 	KIND_PERCENT,   /* of one processor, or unlimited */
 	KIND_WEIGHT,    /* 1 to 10000 */
-	KIND_UMASK,     /* octal */
+	KIND_UMASK,     /* octal; or one of `built` */
+	KIND_PAIR,      /* NAME=VALUE */
+	KIND_VARIABLES, /* a list of names of variables, or none */
 	KIND_TEXT,      /* free */
 	KIND_NAME,      /* a name of a section, or one of `built` */
 	KIND_PATH,      /* absolute, plain; or one of `built` */
@@ -223,11 +225,11 @@ struct key {
 	KEY(APPARMOR, IN_BOX, "apparmor", KIND_LATER, "", "", "inherited", NULL, \
 		"AppArmor profile") \
 	KEY(SELINUX, IN_BOX, "selinux", KIND_LATER, "", "", "inherited", NULL, "SELinux label") \
-	KEY(GROUPS_ADD, IN_BOX, "groups_add", KIND_LATER, "", "", "none", NULL, "more groups") \
-	KEY(UMASK, IN_BOX, "umask", KIND_LATER, "", "", "login.defs", NULL, "file mode mask") \
-	KEY(ENV, IN_BOX, "env.LABEL", KIND_LATER, "", "", NULL, NULL, \
+	KEY(GROUPS_ADD, IN_BOX, "groups_add", KIND_PATTERNS, "none", "", "none", NULL, "more groups") \
+	KEY(UMASK, IN_BOX, "umask", KIND_UMASK, "login.defs", "", "login.defs", NULL, "file mode mask") \
+	KEY(ENV, IN_BOX, "env.LABEL", KIND_PAIR, "none", "", NULL, NULL, \
 		"a variable of the environment") \
-	KEY(ENV_UNSET, IN_BOX, "env_unset", KIND_LATER, "", "", "none", NULL, \
+	KEY(ENV_UNSET, IN_BOX, "env_unset", KIND_VARIABLES, "none", "", "none", NULL, \
 		"variables to remove") \
 	KEY(WORKDIR, IN_BOX, "workdir", KIND_TEMPLATE, "", "", "%h", NULL, \
 		"where the session starts") \

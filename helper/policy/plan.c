@@ -3,6 +3,7 @@
 #include "helper/policy/expand.h"
 #include "helper/policy/match.h"
 #include "helper/policy/plan_hash.h"
+#include "helper/policy/plan_identity.h"
 #include "helper/policy/plan_limits.h"
 #include "helper/policy/plan_network.h"
 #include "helper/policy/plan_privileges.h"
@@ -207,7 +208,7 @@ static int fill_box(struct plan *plan, const struct policy *policy, const struct
 	if (plan_network(plan, policy, box, f) < 0 || fill_names(plan, box, f) < 0 ||
 		fill_places(plan, box, door, f) < 0 || plan_limits(plan, box, door, f) < 0 ||
 		plan_privileges(plan, box, f) < 0 || plan_tree(plan, box, f) < 0 ||
-		plan_network_dns(plan, f) < 0)
+		plan_network_dns(plan, f) < 0 || plan_identity(plan, box, f) < 0)
 		return -1;
 	plan_hash(plan);
 	return 0;

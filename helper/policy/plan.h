@@ -95,6 +95,7 @@ struct limit {
 	uint64_t soft, hard; /* RLIM_INFINITY is unlimited */
 };
 
+#define PLAN_GROUPS_ADD 32
 #define PLAN_LIMITS 16 /* RLIM_NLIMITS of Linux: indexed by RLIMIT_* */
 
 struct plan {
@@ -141,6 +142,12 @@ struct plan {
 	uint64_t capabilities; /* bounding set kept, bit by number */
 	uint64_t ambient; /* raised for the user, by the shell door */
 	bool no_new_privs;
+	bool umask_set; /* else as the login has it */
+	mode_t umask;
+	gid_t groups[PLAN_GROUPS_ADD]; /* added to the user's */
+	size_t n_groups;
+	char env[2048]; /* NAME=VALUE to set, NAME to take away, each with its end */
+	unsigned env_size;
 	bool relay; /* a fresh pty for what the shell door runs */
 	unsigned filter; /* enum seccomp_part: what of the filters that need no file */
 	char *profile, *profile_name; /* text and path of an administrator's filter; NULL: none */

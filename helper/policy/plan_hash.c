@@ -86,6 +86,11 @@ void plan_hash(struct plan *plan)
 	}
 	add_number(&h, plan->limit_per_session);
 	add_number(&h, plan->ambient);
+	add_number(&h, plan->n_groups);
+	for (size_t i = 0; i < plan->n_groups; i++)
+		add_number(&h, plan->groups[i]);
+	add_number(&h, plan->umask_set ? plan->umask : 01000);
+	add_bytes(&h, plan->env, plan->env_size);
 	add_number(&h, plan->no_new_privs);
 	add_number(&h, plan->filter);
 	add_text(&h, plan->profile ? plan->profile : "");

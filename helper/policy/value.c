@@ -296,6 +296,10 @@ static bool read_item(struct value *v, const struct key *key, struct item *item,
 	}
 	case KIND_CAPS:
 		return read_capability(v, item->text, why);
+	case KIND_VARIABLES:
+		return value_is_variable(item->text)
+			? true
+			: no(why, "'%s' is no name of a variable", item->text);
 	case KIND_RANGES:
 		return read_range(item, why);
 	case KIND_ADDRESSES:
@@ -349,7 +353,7 @@ static bool read_list(struct value *v, const struct key *key, const char *s, str
 static bool is_list(const struct key *key)
 {
 	return key->kind == KIND_WORDS || key->kind == KIND_PATHS || key->kind == KIND_TREES || key->kind == KIND_PATTERNS ||
-		key->kind == KIND_RANGES || key->kind == KIND_ADDRESSES || key->kind == KIND_CAPS;
+		key->kind == KIND_RANGES || key->kind == KIND_ADDRESSES || key->kind == KIND_CAPS || key->kind == KIND_VARIABLES;
 }
 
 static bool read_one(struct value *v, const struct key *key, const char *s, struct why *why)
@@ -389,6 +393,7 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 	case KIND_PERCENT:
 	case KIND_WEIGHT:
 	case KIND_UMASK:
+	case KIND_PAIR:
 		return value_read_process(v, key, s, why->at, why->size);
 	default:
 		return no(why, "%s is not built yet", key->name);

@@ -80,6 +80,17 @@ static bool read_percent(struct value *v, const char *s, const struct why *why)
 	return true;
 }
 
+static bool is_variable(const char *s, size_t n)
+{
+	return n > 0 && (*s < '0' || *s > '9') &&
+		strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") >= n;
+}
+
+bool value_is_variable(const char *s)
+{
+	return is_variable(s, strlen(s));
+}
+
 static bool read_umask(struct value *v, const char *s, const struct why *why)
 {
 	size_t n = strspn(s, "01234567");
@@ -97,7 +108,9 @@ bool value_read_process(struct value *v, const struct key *key, const char *s, c
 {
 	const struct why why = { at, size };
 
-	if (strcmp(s, "unlimited") == 0 && key->kind != KIND_WEIGHT && key->kind != KIND_UMASK) {
+	bool amount = key->kind == KIND_AMOUNT || key->kind == KIND_TASKS || key->kind == KIND_PERCENT;
+
+	if (amount && strcmp(s, "unlimited") == 0) {
 		v->number = VALUE_UNLIMITED;
 		return true;
 	}
@@ -112,7 +125,13 @@ bool value_read_process(struct value *v, const struct key *key, const char *s, c
 		if (text_to_u64(s, WEIGHT_MOST, &v->number) && v->number)
 			return true;
 		return no(&why, "'%s' is no weight: 1 to %d, 100 is usual", s, WEIGHT_MOST);
+	case KIND_PAIR:
+		return is_variable(s, strcspn(s, "=")) && strchr(s, '=')
+			? true
+			: no(&why, "'%s' is not NAME=VALUE", s);
 	default:
+		if (strcmp(s, key->built) == 0)
+			return true;
 		return read_umask(v, s, &why);
 	}
 }

@@ -16,4 +16,7 @@
 bool value_read_process(struct value *v, const struct key *key, const char *s, char *why,
 	size_t size);
 
+/* Whether it is a name that shells accept for a variable. */
+bool value_is_variable(const char *s);
+
 #endif

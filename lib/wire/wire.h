@@ -87,6 +87,9 @@ enum wire_answer {
 };
 
 #define WIRE_LIMITS 16
+#define WIRE_GROUPS 32
+#define WIRE_ENV 2048
+#define WIRE_UMASK_KEPT UINT32_MAX
 
 struct wire_limit {
 	uint64_t soft, hard;
@@ -100,6 +103,10 @@ struct wire_verdict {
 	uint32_t no_new_privs;
 	uint32_t filtered; /* a filter of system calls comes as a second descriptor */
 	uint64_t capabilities; /* bounding set kept */
+	uint32_t umask;        /* or WIRE_UMASK_KEPT */
+	uint32_t n_groups, groups[WIRE_GROUPS]; /* added to the user's */
+	uint32_t env_size;
+	char env[WIRE_ENV]; /* NAME=VALUE to set, NAME to take away, each with its end */
 	struct wire_limit limits[WIRE_LIMITS];
 	char home[1024];
 	char words[640];  /* of the log line: box=… id=… rule=… */

@@ -1,0 +1,231 @@
+#!/usr/bin/python3
+"""Resource limits, and who a session is besides its user, the same at every door."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+from ssh import background, run, ssh  # noqa: E402
+
+PYTHON = "/usr/bin/python3 -I -"
+RULE = "[rule r]\nuser = alice\nbox = b\n"
+LOOK = """import grp, json, os, resource
+names = ("CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS MSGQUEUE NICE RTPRIO RTTIME "
+         "SIGPENDING").split()
+mask = os.umask(0)
+print(json.dumps({"limits": {n.lower(): resource.getrlimit(getattr(resource, "RLIMIT_" + n))
+                             for n in names},
+                  "groups": sorted(grp.getgrgid(g).gr_name for g in os.getgroups()),
+                  "umask": oct(mask), "env": dict(os.environ),
+                  "oom": open("/proc/self/oom_score_adj").read().strip(),
+                  "nice": os.getpriority(os.PRIO_PROCESS, 0),
+                  "locks": [line.split()[-3:-1] for line in open("/proc/self/limits")
+                            if line.startswith("Max file locks")][0]}))
+"""
+
+
+def by_ssh(code):
+    return ssh("alice", PYTHON, input=code)
+
+
+def by_su(code):
+    return run(["su", "alice", "-c", PYTHON], input=code)
+
+
+def by_shell_door(code):
+    return host.as_user("alice", [host.HELPER, "-c", PYTHON], input=code)
+
+
+DOORS = {"ssh": by_ssh, "su": by_su, "shell door": by_shell_door}
+
+
+def box(keys, more=""):
+    host.write_policy(f"[box b]\n{keys}\n{RULE}{more}")
+
+
+def parse(done, where):
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        raise report.Failed(f"{where}: {done.returncode} {done.stdout!r} {done.stderr!r}") from None
+
+
+def everywhere(doors=None):
+    """What each door shows, alone and while a first login keeps the box."""
+    seen = {name: parse(door(LOOK), name) for name, door in (doors or DOORS).items()}
+    with background("alice", "echo in; exec sleep 600") as first:
+        equal(first.read_line(), "in", "the first login")
+        for name, door in (doors or DOORS).items():
+            seen[name + ", joining"] = parse(door(LOOK), name)
+    return seen
+
+
+def as_helper_user(action):
+    """With the helper as alice's login shell."""
+    run(["usermod", "-s", host.HELPER, "alice"])
+    try:
+        return action()
+    finally:
+        run(["usermod", "-s", "/bin/bash", "alice"])
+
+
+# ---- resource limits ---------------------------------------------------------------------------
+
+@test
+def limits_are_equal_at_every_door_and_when_joining():
+    box("nofile = 200:400\nnproc = 300:600\ncore = 0\nstack = 4M:8M\nmemlock = 16K\nlocks = 50\n"
+        "sigpending = 100\nmsgqueue = 100K\nrss = 1G\nrttime = 500000\nnice = 0\nrtprio = 0")
+    expected = {"nofile": [200, 400], "nproc": [300, 600], "core": [0, 0],
+                "stack": [4 << 20, 8 << 20], "memlock": [16384, 16384], "sigpending": [100, 100],
+                "msgqueue": [102400, 102400], "rss": [1 << 30, 1 << 30],
+                "rttime": [500000, 500000], "nice": [0, 0], "rtprio": [0, 0]}
+    for where, seen in everywhere().items():
+        for name, value in expected.items():
+            equal(seen["limits"][name], value, f"{where}: {name}")
+        equal(seen["locks"], ["50", "50"], f"{where}: locks")
+
+
+@test
+def limits_of_a_last_exec_count_behind_the_helper_and_are_refused_without_it():
+    keys = "fsize = 1M\ndata = 512M\nas = 2G\ncpu_time = 100:200"
+    expected = {"fsize": [1 << 20] * 2, "data": [512 << 20] * 2, "as": [2 << 30] * 2,
+                "cpu": [100, 200]}
+    box(keys)
+    mark = host.LogMark()
+    true(ssh("alice", "true").returncode != 0, "through PAM alone the login is refused")
+    contains(mark.ours()[-1], "needs the shell door", "and the log says why")
+    contains(run(["loginbox", "check"]).stdout, "needs the shell door", "check refuses it as well")
+    equal(run(["loginbox", "check"]).returncode, 2, "status of check")
+    seen = parse(by_shell_door(LOOK), "shell door")
+    for name, value in expected.items():
+        equal(seen["limits"][name], value, f"shell door: {name}")
+
+    def both():
+        equal(run(["loginbox", "check"]).returncode, 0, "check with the helper as shell")
+        for where, one in everywhere({"ssh": by_ssh, "su": by_su}).items():
+            for name, value in expected.items():
+                equal(one["limits"][name], value, f"{where}: {name}")
+    as_helper_user(both)
+
+
+@test
+def the_smallest_limits_still_reach_a_shell():
+    box("nproc = 1\nfsize = 0\nnofile = 3")
+    ask = "ulimit -u; ulimit -f; ulimit -n; echo there"
+    equal(host.as_user("alice", [host.HELPER, "-c", ask]).stdout, "1\n0\n16\nthere\n",
+          "shell door")
+
+    def both():
+        equal(ssh("alice", ask).stdout, "1\n0\n16\nthere\n", "ssh and helper")
+        equal(run(["su", "alice", "-c", ask]).stdout, "1\n0\n16\nthere\n", "su and helper")
+    as_helper_user(both)
+    contains(run(["loginbox", "check"]).stdout, "needs the shell door", "check without the helper")
+
+
+@test
+def a_limit_that_cannot_be_raised_stays_lower_and_is_logged():
+    box("nofile = 1000:1000000000")
+    mark = host.LogMark()
+    seen = parse(by_su(LOOK), "su")["limits"]["nofile"]
+    true(seen[1] < 1000000000, "the hard limit stays", seen)
+    contains(mark.ours()[-1], "lower=nofile", "the log line")
+
+
+@test
+def a_direct_caller_never_gets_more_than_it_had():
+    box("nofile = 1000\nnproc = unlimited")
+    limited = ["prlimit", "--nofile=100:150", "--nproc=200:200", host.HELPER, "-c", PYTHON]
+    seen = parse(host.as_user("alice", limited, input=LOOK), "shell door")["limits"]
+    equal((seen["nofile"], seen["nproc"]), ([150, 150], [200, 200]), "under lower limits")
+
+
+@test
+def every_limit_at_its_edges_gives_a_box_or_a_clean_refusal():
+    box("")
+    for name in ("as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio "
+                 "sigpending stack").split():
+        for value in ("0", "1", "4096", "unlimited"):
+            done = host.as_user("alice", ["prlimit", f"--{name}={value}", "--", host.HELPER,
+                                          "-c", "echo in"])
+            true(done.stdout in ("in\n", ""), f"{name}={value}", done.stdout)
+            true(done.stdout == "in\n" or done.returncode != 0, f"{name}={value} refuses",
+                 (done.returncode, done.stderr))
+    equal(ssh("alice", "echo in").stdout, "in\n", "a login after all of them")
+
+
+@test
+def scheduling_and_oom_score_are_the_hosts_and_not_the_callers():
+    box("")
+    odd = ["choom", "-n", "500", "--", "nice", "-n", "5", host.HELPER, "-c", PYTHON]
+    seen = parse(host.as_user("alice", odd, input=LOOK), "shell door")
+    equal((seen["oom"], seen["nice"]), ("0", 0), "oom_score_adj and nice value")
+
+
+# ---- identity -----------------------------------------------------------------------------------
+
+@test
+def groups_umask_and_environment_are_the_same_at_every_door():
+    box("groups_add = video, audio\numask = 027\nenv.course = COURSE=one two\n"
+        "env.empty = NOTHING=\nenv_unset = LANG")
+    for where, seen in everywhere().items():
+        for group in ("alice", "students", "staffers", "video", "audio"):
+            true(group in seen["groups"], f"{where}: group {group}", seen["groups"])
+        equal(seen["umask"], "0o27", f"{where}: umask")
+        equal(seen["env"].get("COURSE"), "one two", f"{where}: COURSE")
+        equal(seen["env"].get("NOTHING"), "", f"{where}: NOTHING")
+        true("LANG" not in seen["env"], f"{where}: LANG is taken away")
+    box("")
+    for where, seen in everywhere().items():
+        true("video" not in seen["groups"] and "COURSE" not in seen["env"],
+             f"{where}: nothing of it without the keys")
+
+
+@test
+def an_unknown_group_refuses_the_login():
+    box("groups_add = video, no-such-group")
+    mark = host.LogMark()
+    true(ssh("alice", "true").returncode != 0, "the login is refused")
+    contains(mark.ours()[-1], "no-such-group", "the log names it")
+    contains(host.as_user("alice", [host.HELPER, "-c", "id"]).stderr, "no-such-group",
+             "the shell door says so")
+
+
+@test
+def the_hosts_group_file_is_untouched_and_other_boxes_see_it():
+    with open("/etc/group", encoding="utf-8") as file:
+        before = file.read()
+    box("groups_add = video", "[rule s]\nuser = bob\nbox = base\n")
+    contains(ssh("alice", "grep ^video: /etc/group").stdout, "alice", "inside")
+    equal(ssh("bob", "cat /etc/group").stdout, before, "in another user's box")
+    with open("/etc/group", encoding="utf-8") as file:
+        equal(file.read(), before, "on the host")
+
+
+@test
+def su_has_its_own_umask_and_groups_back_after_the_session():
+    host.write_service("box", ["required pam_loginbox.so", "optional pam_exec.so type=close_session "
+                               "/usr/bin/touch /run/after-close"])
+    box("umask = 077\ngroups_add = video")
+    run(["pamtester", "box", "alice", "open_session", "close_session"])
+    equal(oct(os.stat("/run/after-close").st_mode & 0o777), "0o644", "a file made after close")
+    os.unlink("/run/after-close")
+
+
+def main():
+    host.need_product()
+    for service in ("sshd", "su"):
+        host.switch_on(service)
+    box("")
+    with host.Sshd():
+        ssh("alice", "true")
+        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
