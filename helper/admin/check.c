@@ -1,11 +1,12 @@
 /*
  * `loginbox check`: reads the whole policy, as a login would, and says what is wrong; with
- * --here, whether this host can do what it wants.
+ * --here, whether this host can do what it wants; with --run, whether it keeps its promises.
  */
 #include "helper/admin/admin.h"
-#include "helper/admin/boxes.h"
+#include "helper/admin/expect.h"
 #include "helper/admin/probes.h"
 #include "helper/admin/screen.h"
+#include "helper/keeper/title.h"
 #include "lib/base/own.h"
 
 #include <stdio.h>
@@ -13,7 +14,8 @@
 
 struct check {
 	const char *conf_dir;
-	bool here, json;
+	bool here, run, json;
+	unsigned n_run; /* expectations */
 	struct policy *policy;
 	struct findings found;
 };
@@ -54,6 +56,8 @@ static int look(struct check *c)
 			probes_run(c->policy, &c->found);
 			screen_ready();
 		}
+		if (c->run && expect_run(c->policy, c->conf_dir, &c->found, &c->n_run, &f) < 0)
+			add_fail(c, &f);
 	} else if (f.kind == FAIL_POLICY) {
 		add_fail(c, &f);
 	} else {
@@ -80,8 +84,11 @@ static void print_text(const struct check *c, int worst)
 	}
 	if (!policy)
 		return;
-	printf("%zu %s, %zu %s: ", policy->n_boxes, policy->n_boxes == 1 ? "box" : "boxes",
+	printf("%zu %s, %zu %s", policy->n_boxes, policy->n_boxes == 1 ? "box" : "boxes",
 		policy->n_rules, policy->n_rules == 1 ? "rule" : "rules");
+	if (c->run)
+		printf(", %u %s run", c->n_run, c->n_run == 1 ? "expectation" : "expectations");
+	printf(": ");
 	if (count[SEVERITY_ERROR])
 		printf("%zu %s%s", count[SEVERITY_ERROR],
 			count[SEVERITY_ERROR] == 1 ? "error" : "errors",
@@ -99,9 +106,9 @@ static void print_json(const struct check *c, int worst)
 	const struct policy *policy = c->policy;
 
 	printf("{\"result\": \"%s\", \"boxes\": %zu, \"networks\": %zu, \"rules\": %zu,\n"
-	       "\"findings\": ",
+	       "\"expectations\": %u, \"findings\": ",
 		results[worst], policy ? policy->n_boxes : 0, policy ? policy->n_networks : 0,
-		policy ? policy->n_rules : 0);
+		policy ? policy->n_rules : 0, c->n_run);
 	findings_print(&c->found, true);
 	printf("}\n");
 }
@@ -110,15 +117,17 @@ int admin_check(const struct admin_verb *verb, int argc, char **argv)
 {
 	struct check c = { 0 };
 	const struct admin_option options[] = { { "--config", &c.conf_dir },
-		{ "--here", NULL, &c.here }, { "--json", NULL, &c.json }, { NULL, NULL } };
+		{ "--here", NULL, &c.here }, { "--run", NULL, &c.run }, { "--json", NULL, &c.json },
+		{ NULL, NULL } };
 
 	int code = admin_read(verb, argc, argv, options, NULL, 0);
 	if (code != EXIT_DONE)
 		return code;
 	if (c.conf_dir && !admin_is_root("--config"))
 		return EXIT_REFUSED;
-	if (c.here && !admin_is_root("--here"))
+	if ((c.here && !admin_is_root("--here")) || (c.run && !admin_is_root("--run")))
 		return EXIT_REFUSED;
+	title_take(argc, argv);
 	code = look(&c);
 	if (code == EXIT_DONE) {
 		code = findings_worst(&c.found);

@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 static const struct admin_verb verbs[] = {
-	{ "check", "[--here] [--json] [--config DIR]", "read the whole policy, say what is wrong with it",
+	{ "check", "[--here] [--run] [--json] [--config DIR]", "read the whole policy, say what is wrong with it",
 		admin_check,
 		"--here also asks this kernel whether it can do what the policy wants.\n"
+		"--run also runs what NAME.expect beside NAME.conf promises, in throw-away boxes.\n"
 		"Ends with 0 when all is well, 1 with warnings, 2 with errors." },
 	{ "explain", "USER [--service S] [--rhost IP] [--ruser U]\n"
 		"                       [--diff CONF] [--config DIR]",

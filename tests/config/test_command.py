@@ -159,7 +159,7 @@ def check_says_all_of_it_as_json():
         code, out, err = policy.run("check", "--json")
         equal((code, err), (1, ""))
         told = json.loads(out)
-        equal(sorted(told), ["boxes", "findings", "networks", "result", "rules"])
+        equal(sorted(told), ["boxes", "expectations", "findings", "networks", "result", "rules"])
         equal((told["result"], told["networks"], told["rules"]), ("warnings", 0, 3))
         equal(told["findings"][0], {
             "severity": "warning", "subject": "CONF:7",
