@@ -121,9 +121,8 @@ static int go_on(uid_t uid, char **argv)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		perror("unshare");
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		perror("mount");
-	if (mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
+	else if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
 		perror("mount");
 	if (setuid(uid) < 0)
 		return 111;

@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+"""Every step of a login through the shell door made to fail in turn, and every process killed."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import faults  # noqa: E402
+from faults import attack, report  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+
+REFUSALS = (100, 101, 111, 126)
+
+
+def command():
+    """strace started by root keeps the set-user-ID bit."""
+    return ["-u", attack.USER, attack.host.HELPER, "-c", "x"]
+
+
+def make_hold_the_shell():
+    attack.tool("hold")
+    with open("/etc/shells", "a", encoding="utf-8") as file:
+        file.write(faults.HOLD + "\n")
+    attack.run(["sed", "-i", rf"s#^\({attack.USER}:.*:\)[^:]*$#\1{faults.HOLD}#", "/etc/passwd"])
+
+
+def judge(run, what):
+    if run.status in REFUSALS:
+        # A fault may hit the very write of the sentence; what is said is one line of ours.
+        said = [line for line in run.output.splitlines() if line and "strace" not in line]
+        true(len(said) <= 1, f"{what}: one sentence", run.output)
+        true(not said or "loginbox" in said[0] or "error while loading" in said[0],
+             f"{what}: the sentence", run.output)
+        return f"refused {run.status}"
+    if run.status < 0 or run.status >= 128 or "killed by" in run.output:
+        return "a process died"
+    true(run.status in (1, 127), f"{what}: status {run.status}", run.output)
+    return f"ended {run.status}"
+
+
+@test
+def every_fault_is_a_whole_box_or_none():
+    faults.Door("shell door", command(), judge).go(160)
+
+
+@test
+def each_failure_says_its_own_words():
+    for call, error, words in (
+            ("clone3", "ENOSPC", "make the box's namespaces"), ("setgroups", "EPERM", "root alone"),
+            ("fsopen", "ENOMEM", "fsopen"), ("setns", "ENOMEM", "enter the box's namespaces"),
+            ("capset", "EPERM", "inheritable set"), ("flock", "ENOLCK", "lock"),
+            ("personality", "EPERM", "scheduling"), ("setitimer", "EPERM", "signals")):
+        run = faults.Run(command(), faults.Case(call, 1, error))
+        equal(run.seen, None, f"{call}: nothing ran")
+        contains(run.output, words, f"{call} says {error}")
+        equal(run.status, 111, f"{call} says {error}: status")
+        equal(faults.no_process_left(), [], f"{call}: processes left behind")
+
+
+if __name__ == "__main__":
+    if attack.host.has_product():
+        make_hold_the_shell()
+    sys.exit(attack.main(()))
