@@ -118,17 +118,23 @@ static int serve(struct service *s, struct fail *f)
 	return join_or_start(&s->plan, &s->login, began_ms + limit_ms, f);
 }
 
+static int tell_module(const struct plan *plan, const struct fail *f)
+{
+	struct wire_verdict verdict;
+
+	verdict_of_fail(&verdict, plan, f);
+	verdict_send(MODULE_FD, &verdict, -1, -1, &(struct fail){ 0 });
+	return EXIT_SYSTEM;
+}
+
 static int serve_module(void)
 {
 	static struct service s; /* large, and inherited by keeper and init */
 	struct fail f = FAIL_BY("helper");
-	struct wire_verdict verdict;
 
 	if (hear_module(&s.ask, &s.login, &f) == 0 && serve(&s, &f) == 0)
 		return 0;
-	verdict_of_fail(&verdict, s.planned ? &s.plan : NULL, &f);
-	verdict_send(MODULE_FD, &verdict, -1, -1, &(struct fail){ 0 });
-	return EXIT_SYSTEM;
+	return tell_module(s.planned ? &s.plan : NULL, &f);
 }
 
 int main(int argc, char **argv)
@@ -139,6 +145,8 @@ int main(int argc, char **argv)
 	slim_begin();
 	int safe = sanitise(&caller, argc, &f);
 	say_as(caller.ruid, caller.rgid);
+	if (safe < 0 && caller.privileged && caller.ruid == 0 && is_modules(MODULE_FD))
+		return tell_module(NULL, &f);
 	if (safe < 0) {
 		say_fail(&f);
 		return EXIT_SYSTEM;
