@@ -138,7 +138,15 @@ static int probe_file(const char *path, const char *step, const char *user, stru
 		return fail_sys(f, step, path);
 	if (st.st_size == 0)
 		return fail_say(f, FAIL_SYSTEM, step, user, "%s is empty", path);
-	return 0;
+	/* To the end: a disk that fails in the middle looks like the end to the C library. */
+	for (;;) {
+		char bytes[4096];
+		ssize_t n = read(fd, bytes, sizeof(bytes));
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return fail_sys(f, step, path);
+	}
 }
 
 /*
@@ -196,6 +204,35 @@ static int list_groups(struct account *a)
 	}
 }
 
+static bool has_all(const struct account *a, const struct account *of)
+{
+	for (size_t i = 0; i < of->n_groups; i++) {
+		size_t k = 0;
+		while (k < a->n_groups && a->groups[k] != of->groups[i])
+			k++;
+		if (k == a->n_groups)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Twice, and the same both times: one read that fails while the list is made ends the list,
+ * and nothing tells it from the list of somebody who is in fewer groups.
+ */
+static int list_groups_twice(struct account *a)
+{
+	struct account again = { .name = a->name, .gid = a->gid };
+	int err = list_groups(a);
+
+	if (!err)
+		err = list_groups(&again);
+	if (!err && !(has_all(a, &again) && has_all(&again, a)))
+		err = EAGAIN;
+	free(again.groups);
+	return err;
+}
+
 static int name_groups(struct account *a)
 {
 	a->group_names = calloc(a->n_groups + 1, sizeof(char *));
@@ -203,6 +240,9 @@ static int name_groups(struct account *a)
 		return ENOMEM;
 	for (size_t i = 0; i < a->n_groups; i++) {
 		int err = find_group_name(a->groups[i], &a->group_names[i]);
+		/* "It has none" may be a read that failed: it is believed when said twice. */
+		if (!err && !a->group_names[i])
+			err = find_group_name(a->groups[i], &a->group_names[i]);
 		if (err)
 			return err;
 	}
@@ -235,7 +275,7 @@ static int look_up(struct account *out, const char *name, uid_t uid, const char 
 			: fail_say(f, FAIL_UNKNOWN, "look up user", shown, "no such user");
 	err = copy_passwd(&a, found);
 	if (!err)
-		err = list_groups(&a);
+		err = list_groups_twice(&a);
 	if (!err)
 		err = name_groups(&a);
 	if (err) {
