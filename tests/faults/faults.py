@@ -24,7 +24,9 @@ DEATH = "KILL"
 HOLD = attack.TOOLS + "/hold"
 # What strace cannot make fail in a way that means anything.
 NOT_INJECTED = {"exit", "exit_group", "rt_sigreturn", "restart_syscall", "vfork"}
-SAID = {"PAM_SYSTEM_ERR": 4, "PAM_PERM_DENIED": 6, "PAM_SESSION_ERR": 14}
+# An error of close(2) leaves nothing open on Linux, but strace's does.
+NEVER_FAILS = {"close"}
+SWEPT = "/run/loginbox/swept"
 
 
 class Case:
@@ -54,7 +56,8 @@ def count_calls(trace):
 
 def all_cases(most):
     return [Case(call, number, what) for call, n in sorted(most.items())
-            for number in range(1, n + 1) for what in (*ERRORS, DEATH)]
+            for number in range(1, n + 1)
+            for what in (*(() if call in NEVER_FAILS else ERRORS), DEATH)]
 
 
 def read(path):
@@ -185,11 +188,12 @@ class Door:
             report.equal(seen, wanted, f"{what}: {key} of the box; {run.output}")
 
     def clean(self, what):
-        """A next login goes as ever, and `loginbox gc` leaves nothing of the dead."""
+        """A next login goes as ever, and sweeps; then nothing is left of the dead."""
+        if os.path.exists(SWEPT):
+            os.unlink(SWEPT)                # ten minutes later
         run = Run(self.command, None)
         report.true(run.seen, f"{what}: the next login runs", run.output)
         self.compare(run, f"{what}: the next login")
-        attack.run(["/usr/sbin/loginbox", "gc"])
         report.equal(leftovers.wait_for_none(self.before, 10), [], f"{what}: left behind")
 
     def go(self, reduced):

@@ -49,13 +49,34 @@ def each_failure_says_its_own_words():
     for call, error, words in (
             ("clone3", "ENOSPC", "make the box's namespaces"), ("setgroups", "EPERM", "root alone"),
             ("fsopen", "ENOMEM", "fsopen"), ("setns", "ENOMEM", "enter the box's namespaces"),
-            ("capset", "EPERM", "inheritable set"), ("flock", "ENOLCK", "lock"),
+            ("flock", "ENOLCK", "lock"),
             ("personality", "EPERM", "scheduling"), ("setitimer", "EPERM", "signals")):
         run = faults.Run(command(), faults.Case(call, 1, error))
         equal(run.seen, None, f"{call}: nothing ran")
         contains(run.output, words, f"{call} says {error}")
         equal(run.status, 111, f"{call} says {error}: status")
         equal(faults.no_process_left(), [], f"{call}: processes left behind")
+
+
+@test
+def one_read_that_fails_makes_nobody_a_member_of_fewer_groups():
+    """The rule goes by a group; the C library takes a failed read for the end of the list."""
+    attack.host.write_policy("[box student]\nnetwork = none\n"
+                             "[rule students]\ngroup = students\nbox = student\n")
+    boxed = refused = 0
+    try:
+        for call in ("read", "openat"):
+            for number in range(1, report.count(60, 25)):
+                for error in ("EIO", "EMFILE")[:report.count(2, 1)]:
+                    run = faults.Run(command(), faults.Case(call, number, error))
+                    true(not run.seen or run.seen["own"]["mnt"],
+                         f"{error} at {call} {number}: not unboxed", run.output)
+                    boxed += bool(run.seen)
+                    refused += not run.seen
+    finally:
+        attack.host.write_policy(attack.POLICY)
+    report.note(f"{boxed} boxed, {refused} refused")
+    true(boxed and refused, "some run and some do not", (boxed, refused))
 
 
 if __name__ == "__main__":
