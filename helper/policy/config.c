@@ -137,10 +137,11 @@ static int load_drop_ins(struct config *config, const char *conf_dir, const char
 {
 	char vendor[300], site[300];
 	struct text v = text_in(vendor, sizeof(vendor)), s = text_in(site, sizeof(site));
-	struct drop_ins *d = calloc(1, sizeof(*d));
+	struct drop_ins *d = malloc(sizeof(*d)); /* large, and mostly not used */
 
 	if (!d)
 		return fail_err(f, ENOMEM, "read the policy", conf_dir);
+	d->n = 0;
 	text_add(&v, "%s/loginbox.d", vendor_dir ? vendor_dir : "");
 	text_add(&s, "%s/loginbox.d", conf_dir);
 	d->fd[0] = d->fd[1] = -1;

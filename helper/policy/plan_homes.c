@@ -245,9 +245,11 @@ int plan_homes_cover(struct tree *t, struct fail *f)
 
 	if (tree_is(t, KEY_HOMES, "all") || t->kind == ROOT_EMPTY)
 		return 0;
-	c = calloc(1, sizeof(*c));
+	/* Not emptied: pages that are not used are not touched. */
+	c = malloc(sizeof(*c));
 	if (!c)
 		return fail_err(f, ENOMEM, "make the plan", "homes");
+	c->n = 0;
 	int result = find_covers(t, c, f);
 	if (result == 0)
 		result = add_covers(t, c, f);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 /* What the scan carries from line to line. */
 struct scan {
@@ -381,16 +382,35 @@ static int sealed_copy(int *out, const char *p, size_t n)
 	return 0;
 }
 
+/* Takes the room that the size asks for: a page that is not touched costs nothing, an
+ * allocation of the largest size does. One that grows meanwhile is read to its new end. */
+static ssize_t read_whole(int fd, char **bytes)
+{
+	struct stat st;
+	size_t room = INI_BYTES_MAX + 1;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < INI_BYTES_MAX)
+		room = (size_t)st.st_size + 1;
+	*bytes = malloc(room);
+	ssize_t n = *bytes ? read_all(fd, *bytes, room) : -1;
+	if (n != (ssize_t)room || room > INI_BYTES_MAX)
+		return n;
+	char *more = realloc(*bytes, INI_BYTES_MAX + 1);
+	if (!more)
+		return -1;
+	*bytes = more;
+	ssize_t rest = read_all(fd, more + n, INI_BYTES_MAX + 1 - room);
+	return rest < 0 ? -1 : n + rest;
+}
+
 int ini_read(struct ini *out, int fd, const char *file, struct fail *f)
 {
 	struct ini ini = { 0 };
 	struct scan s = { .ini = &ini, .file = file, .line = 1, .f = f };
 	OWN_FD copy = -1;
-	OWN_STR bytes = malloc(INI_BYTES_MAX + 1);
+	OWN_STR bytes = NULL;
+	ssize_t n = read_whole(fd, &bytes);
 
-	if (!bytes)
-		return fail_sys(f, "read the policy", file);
-	ssize_t n = read_all(fd, bytes, INI_BYTES_MAX + 1);
 	if (n < 0)
 		return fail_sys(f, "read the policy", file);
 	if (n > INI_BYTES_MAX)

@@ -55,6 +55,10 @@ def prepare():
     # crun starts nowhere without something there.
     subprocess.run(["mount", "-t", "tmpfs", "cgroup", "/sys/fs/cgroup"], check=True)
     os.chdir("/")
+    # A home on a disk of the host: what lies elsewhere is opened by a child, at a price.
+    subprocess.run(["umount", "/home"], check=True)
+    os.makedirs(HOME, 0o700)
+    os.chown(HOME, UID, UID)
     os.makedirs(TOOLS, exist_ok=True)
     for source in (f"{BUILD}/floor", f"{BUILD}/meter", f"{HERE}/inventory.py"):
         shutil.copy(source, TOOLS)
