@@ -6,7 +6,6 @@
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
 #include "helper/build/network_keep.h"
-#include "helper/state/lease.h"
 #include "helper/state/sweep.h"
 
 #include <stdio.h>
@@ -16,7 +15,6 @@ struct gc {
 	bool json, dry;
 	unsigned n;
 	struct network_gc network;
-	struct fail *f;
 };
 
 static void tell(const struct place_box *box, void *arg)
@@ -31,32 +29,29 @@ static void tell(const struct place_box *box, void *arg)
 	gc->n++;
 }
 
-static int collect_network(const struct place *place, const char *network, void *arg)
-{
-	struct gc *gc = arg;
-	return network_gc(place, network, &gc->network, gc->f);
-}
-
 static void sum_up(const struct gc *gc, unsigned counts)
 {
 	const char *removed = gc->dry ? "would remove" : "removed";
 	const struct network_gc *net = &gc->network;
 
 	if (gc->json) {
-		printf("%s], \"counts\": %u, \"leases\": %u, \"rules\": %u, \"repaired\": %u}\n",
-			gc->n ? "\n" : "", counts, net->leases, net->rules, net->repaired);
+		printf("%s], \"counts\": %u, \"leases\": %u, \"links\": %u, \"rules\": %u, \"repaired\": %u}\n",
+			gc->n ? "\n" : "", counts, net->leases, net->links,
+			net->rules, net->repaired);
 		return;
 	}
 	if (counts)
 		printf("%s %u counts of boxes that are not there\n", removed, counts);
 	if (net->leases)
 		printf("%s %u addresses and links of networks\n", removed, net->leases);
+	if (net->links)
+		printf("%s %u links of no box\n", removed, net->links);
 	if (net->rules)
 		printf("%s the rules of %u networks without a box\n", removed, net->rules);
 	if (net->repaired)
 		printf("%s the rules of %u networks that somebody flushed\n",
 			gc->dry ? "would make again" : "made again", net->repaired);
-	if (!gc->n && !counts && !net->leases && !net->rules && !net->repaired)
+	if (!gc->n && !counts && !net->leases && !net->links && !net->rules && !net->repaired)
 		printf("no dead box left anything\n");
 }
 
@@ -74,8 +69,7 @@ static int collect(struct gc *gc, struct fail *f)
 			return -1;
 		n = sweep_all(&place, gc->dry ? SWEEP_DRY : SWEEP_WAIT, tell, gc);
 		gc->network.dry = gc->dry;
-		gc->f = f;
-		lease_each_network(&place, collect_network, gc);
+		network_gc(&place, NULL, &gc->network, f);
 		place_close(&place);
 	}
 	sum_up(gc, n - gc->n);

@@ -394,6 +394,32 @@ int build_network_inside(const struct build_network *net, const struct plan *pla
 	return netlink_send(sock, &batch, f);
 }
 
+static void tell_count(struct text *out, const char *way, uint64_t packets, uint64_t bytes)
+{
+	text_add(out, "%s %llu packet%s of %llu bytes", way, (unsigned long long)packets,
+		packets == 1 ? "" : "s", (unsigned long long)bytes);
+}
+
+void build_network_tell(const struct build_network *net, struct text *out)
+{
+	const struct lease *lease = &net->lease;
+	struct fail f = { 0 };
+	struct link_seen link;
+	OWN_NETLINK sock = NULL;
+
+	if (!lease->network[0])
+		return;
+	text_add(out, "network   %s%s%s%s%s", lease->network, *lease->address[FOUR] ? " " : "",
+		lease->address[FOUR], *lease->address[SIX] ? " " : "", lease->address[SIX]);
+	/* What comes in at the host's end is what the box sent. */
+	if (netlink_open(&sock, NETLINK_ROUTE, &f) == 0 &&
+		link_find(sock, NULL, lease->index, &link, &f) == 0) {
+		tell_count(out, ", sent", link.rx_packets, link.rx_bytes);
+		tell_count(out, ", got", link.tx_packets, link.tx_bytes);
+	}
+	text_add(out, "\n");
+}
+
 void build_network_end(struct build_network *net, const struct place *place)
 {
 	netlink_close(&net->sock);

@@ -20,6 +20,7 @@
 #include "helper/policy/plan.h"
 #include "helper/state/lease.h"
 #include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/linux/netlink.h"
 
 /* What the keeper has of the box's network. */
@@ -47,6 +48,9 @@ int build_network_inside(const struct build_network *net, const struct plan *pla
 
 /* Runs in init, first: joins the namespace at plan->net_path. */
 int build_network_join(const char *path, struct fail *f);
+
+/* Appends a line for `loginbox status`: network, addresses, and what passed the link. */
+void build_network_tell(const struct build_network *net, struct text *out);
 
 /* Removes the link and gives the address back; then the network's rules when nobody is
  * left in it. The box's directory is gone already. */

@@ -8,13 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ipv6_route.h>
+#include <linux/route.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-#define FORWARD "/proc/sys/net/ipv4/ip_forward"
-#define FORWARD6 "/proc/sys/net/ipv6/conf/all/forwarding"
 
 /* ---- sysctls ---------------------------------------------------------------------------- */
 
@@ -87,27 +87,49 @@ static char *make_text(const struct network *net)
 	return fclose(to) == 0 ? take_str(&text) : NULL;
 }
 
-/*
- * A host that does not forward begins to, for boxes alone: the guard is there before. For
- * IPv6 the host would stop to listen to its own routers, so that stays its own decision.
- */
-static int forward(const struct network *net, struct fail *f)
+static const char *const forwarding[] = { "/proc/sys/net/ipv4/ip_forward",
+	"/proc/sys/net/ipv6/conf/all/forwarding" };
+
+/* Whether the host has its way out from a router's word: it would not listen any more. */
+static bool listens_to_routers(void)
+{
+	const unsigned long learnt = RTF_DEFAULT | RTF_ADDRCONF;
+	char line[200];
+	OWN_FILE file = fopen("/proc/net/ipv6_route", "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		/* The flags are the last field but one. */
+		char *end = strrchr(line, ' ');
+		while (end && end > line && end[-1] == ' ')
+			end--;
+		if (end)
+			*end = '\0';
+		char *flags = strrchr(line, ' ');
+		if (flags && (strtoul(flags, NULL, 16) & learnt) == learnt)
+			return true;
+	}
+	return false;
+}
+
+/* A host that does not forward begins to, for boxes alone: the guard is there before. */
+static int forward(const struct network *net, int family, struct fail *f)
 {
 	OWN_STR text = NULL;
 	size_t size;
 
-	if (network_forwards(net, SIX) && !is_on(FORWARD6))
-		return fail_say(f, FAIL_REFUSED, "forward IPv6", net->name,
-			"the host must forward it: set net.ipv6.conf.all.forwarding to 1");
-	if (!network_forwards(net, FOUR) || is_on(FORWARD))
+	if (!network_forwards(net, family) || is_on(forwarding[family]))
 		return 0;
+	if (family == SIX && listens_to_routers())
+		return fail_say(f, FAIL_REFUSED, "forward IPv6", net->name,
+			"the host has its route from a router's advertisement, and would lose it; "
+			"set net.ipv6.conf.all.forwarding to 1, and accept_ra to 2");
 	FILE *to = open_memstream(&text, &size);
 	if (!to)
 		return fail_err(f, ENOMEM, "forward", net->name);
-	network_rules_guard(to);
+	network_rules_guard(family, to);
 	if (fclose(to) != 0 || nft_run(text, f) < 0)
 		return -1;
-	return write_value(FORWARD, "1", f);
+	return write_value(forwarding[family], "1", f);
 }
 
 static int ensure_rules(const struct place *place, const struct network *net, struct fail *f)
@@ -118,7 +140,7 @@ static int ensure_rules(const struct place *place, const struct network *net, st
 		return fail_err(f, ENOMEM, "make rules of network", net->name);
 	if (keep_text(place, net, text, f) < 0 || nft_run(text, f) < 0)
 		return -1;
-	return forward(net, f);
+	return forward(net, FOUR, f) < 0 ? -1 : forward(net, SIX, f);
 }
 
 /* ---- the bridge ----------------------------------------------------------------------------- */
@@ -212,9 +234,10 @@ static int look(const struct network *net, struct nl_sock *sock, struct fail *f)
 		return there;
 	if (link_find(sock, net->link, 0, &link, &absent) < 0 || !is_right(net, &link))
 		return 0;
-	if (network_forwards(net, SIX) && !is_on(FORWARD6))
-		return 0;
-	return network_forwards(net, FOUR) && !is_on(FORWARD) ? 0 : link.index;
+	for (int i = FOUR; i <= SIX; i++)
+		if (network_forwards(net, i) && !is_on(forwarding[i]))
+			return 0;
+	return link.index;
 }
 
 int network_ensure(const struct place *place, const struct network *net, struct nl_sock *sock,

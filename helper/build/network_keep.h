@@ -47,11 +47,16 @@ unsigned network_sweep(const struct place *place, const char *network);
  */
 void network_linger(const struct place *place, const char *network);
 
-/* What gc finds out and does for one network; `dry` only counts. */
+/* What gc found, and took away or put back; `dry` only looks. */
 struct network_gc {
 	bool dry;
-	unsigned leases, rules, repaired;
+	unsigned leases;   /* of boxes that are dead */
+	unsigned rules;    /* of networks without a box */
+	unsigned links;    /* ours, and nobody's */
+	unsigned repaired; /* networks in use whose rules were gone */
 };
+
+/* One network; with NULL all, and links of ours that no network has. */
 int network_gc(const struct place *place, const char *network, struct network_gc *gc,
 	struct fail *f);
 

@@ -25,6 +25,8 @@ static void tell_state(struct keeper *k, int peer)
 	text_copy(state.rule, sizeof(state.rule), k->note.rule);
 	text_copy(state.hash, sizeof(state.hash), k->note.hash);
 	session_tell(&k->sessions, &state);
+	struct text more = text_in(state.more, sizeof(state.more));
+	build_network_tell(&k->network, &more);
 	fdio_send(peer, &state, sizeof(state), NULL, &f);
 }
 
@@ -66,6 +68,9 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 			records_add(&k->records, s, true);
 		}
 		fdio_fds_close(&ttys);
+	} else {
+		/* The login gets another box, and may want what this one has: its address. */
+		life_end_if_idle(k);
 	}
 	fdio_send(peer, &answer, sizeof(answer), NULL, &f);
 }

@@ -33,7 +33,9 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 	struct fdio_fds fds = j->login->fds;
 	int64_t now = fdio_now_ms(), soon = now + ANSWER_MS;
 
-	text_copy(ask.hash, sizeof(ask.hash), j->plan->hash);
+	/* No plan's: nobody lets it in, but an idle box ends and gives its address back. */
+	bool joins = j->plan->share_user || j->only;
+	text_copy(ask.hash, sizeof(ask.hash), joins ? j->plan->hash : "-");
 	verdict_of_plan(&ask.verdict, j->plan, id);
 	snprintf(ask.service, sizeof(ask.service), "%s", j->login->service);
 	snprintf(ask.tty, sizeof(ask.tty), "%s", j->login->tty);
@@ -52,6 +54,12 @@ static int ask(int sock, const struct join *j, const char *id, struct fail *f)
 	return wire_is(&answer, WIRE_JOINED) ? 0 : -1;
 }
 
+/* Whether the box needs an address that the user's other boxes could have. */
+static bool wants_address(const struct plan *plan)
+{
+	return plan->net == PLAN_NET_NAMED && plan->network.how != ADDRESS_BY_SESSION;
+}
+
 static int try_box(const struct place *place, const struct place_box *box, void *arg)
 {
 	struct join *j = arg;
@@ -66,7 +74,7 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 			sweep_box(place, box, 0);
 		return 0;
 	}
-	if ((j->plan->share_user || j->only) && ask(sock, j, box->id, &f) == 0)
+	if ((j->plan->share_user || j->only || wants_address(j->plan)) && ask(sock, j, box->id, &f) == 0)
 		j->done = true;
 	return j->done;
 }

@@ -125,6 +125,12 @@ static int64_t leftover_for(struct keeper *k)
 	return end_ms > now_ms ? end_ms - now_ms : 0;
 }
 
+void life_end_if_idle(struct keeper *k)
+{
+	if (k->state == KEEPER_LIVING && leftover_for(k) == 0)
+		life_end(k);
+}
+
 /*
  * A login that has the lock may be about to join: it is let in, or the lock comes free.
  * Returns in how many milliseconds to ask again, -1: not at all.

@@ -73,4 +73,7 @@ bool life_once(struct keeper *k, int most_ms);
 /* The box is never joined again, and whoever is inside is killed by the kernel with init. */
 void life_end(struct keeper *k);
 
+/* Ends a box that waits for its user's lock to end: whoever asks for this has that lock. */
+void life_end_if_idle(struct keeper *k);
+
 #endif

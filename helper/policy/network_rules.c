@@ -99,9 +99,8 @@ static void pin(struct writer *w)
 	}
 	/* The only route to an address is by its owner's link. */
 	rule(w, "fib saddr . iif oif missing drop");
-	rule(w, "meta pkttype != host drop");
-	rule(w, "ip daddr { 127.0.0.0/8, 224.0.0.0/4, 255.255.255.255 } drop");
-	rule(w, "ip6 daddr { ::1, ::ffff:0:0/96, fe80::/10, ff00::/8 } drop");
+	rule(w, "ip daddr 127.0.0.0/8 drop");
+	rule(w, "ip6 daddr { ::1, ::ffff:0:0/96 } drop");
 	rule(w, "icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } drop");
 	rule(w, "icmp type redirect drop");
 }
@@ -136,13 +135,28 @@ static unsigned write_from(struct writer *w)
 		keep_from_peers(w);
 	if (net->n_deny == 0 && allows_all(net))
 		return w->rules;
-	/* Answers of the box's daemons are no connections of its own. */
-	rule(w, "ct state established,related accept");
+	/* Answers of the daemons in a box. What it began itself is judged packet by packet: a
+	 * connection of an older policy is none of this one. */
+	rule(w, "ct direction reply ct state established,related accept");
 	for (size_t i = 0; i < net->n_deny; i++)
 		add_item(w, &net->deny[i], "drop");
 	for (size_t i = 0; i < net->n_allow; i++)
 		add_item(w, &net->allow[i], "accept");
 	rule(w, "drop");
+	return w->rules;
+}
+
+/*
+ * What is for everybody on the link is not for the host. Only here: where the kernel shows
+ * bridged packets to the other chains, those of open peers must pass there.
+ */
+static unsigned write_input(struct writer *w)
+{
+	begin(w, "inet", "input", "type filter hook input priority -10");
+	rule(w, "meta iifgroup != 0x%x accept", w->net->group);
+	rule(w, "meta pkttype != host drop");
+	rule(w, "ip daddr { 224.0.0.0/4, 255.255.255.255 } drop");
+	rule(w, "ip6 daddr { fe80::/10, ff00::/8 } drop");
 	return w->rules;
 }
 
@@ -250,6 +264,7 @@ static const struct {
 	write_chain *write;
 } chains[NETWORK_CHAINS] = {
 	{ "from", NFPROTO_INET, write_from },
+	{ "input", NFPROTO_INET, write_input },
 	{ "forward", NFPROTO_INET, write_forward },
 	{ "nat", NFPROTO_INET, write_nat },
 	{ "ports", NFPROTO_BRIDGE, write_ports },
@@ -257,7 +272,11 @@ static const struct {
 
 static bool wants(const struct network *net, size_t i)
 {
-	return i < 2 || (i == 2 && net->masquerade) || (i == 3 && net->bridged);
+	const char *what = chains[i].what;
+
+	return strcmp(what, "nat") == 0     ? net->masquerade
+		: strcmp(what, "ports") == 0 ? net->bridged
+					     : true;
 }
 
 void network_rules(const struct network *net, FILE *to)
@@ -292,7 +311,7 @@ void network_rules_remove(const char *name, uint32_t group, bool bridged, FILE *
 
 	for (size_t i = 0; i < NETWORK_CHAINS; i++) {
 		const char *family = chains[i].family == NFPROTO_BRIDGE ? "bridge" : "inet";
-		if (i == 3 && !bridged)
+		if (chains[i].family == NFPROTO_BRIDGE && !bridged)
 			continue;
 		chain_name(chain, sizeof(chain), name, group, chains[i].what);
 		/* Added first: what is not there cannot be removed, and what is there stays. */
@@ -316,13 +335,16 @@ bool network_forwards(const struct network *net, int family)
 	return net->family[family].used && (net->masquerade || (!net->isolated && !net->bridged));
 }
 
-void network_rules_guard(FILE *to)
+void network_rules_guard(int family, FILE *to)
 {
-	fprintf(to, "add table inet " NETWORK_TABLE "\n"
-		    "add chain inet " NETWORK_TABLE " " NETWORK_GUARD
-		    " { type filter hook forward priority -20; policy accept; }\n"
-		    "flush chain inet " NETWORK_TABLE " " NETWORK_GUARD "\n"
-		    "add rule inet " NETWORK_TABLE " " NETWORK_GUARD
-		    " meta nfproto ipv4 meta iifgroup " NOT_OURS " meta oifgroup " NOT_OURS
-		    " drop\n");
+	int n = family == SIX ? 6 : 4;
+
+	fprintf(to,
+		"add table inet " NETWORK_TABLE "\n"
+		"add chain inet " NETWORK_TABLE " " NETWORK_GUARD
+		"%d { type filter hook forward priority -20; policy accept; }\n"
+		"flush chain inet " NETWORK_TABLE " " NETWORK_GUARD "%d\n"
+		"add rule inet " NETWORK_TABLE " " NETWORK_GUARD
+		"%d meta nfproto ipv%d meta iifgroup " NOT_OURS " meta oifgroup " NOT_OURS " drop\n",
+		n, n, n, n);
 }

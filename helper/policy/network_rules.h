@@ -15,8 +15,8 @@
 #include "lib/linux/nft.h"
 
 #define NETWORK_TABLE "loginbox"
-#define NETWORK_GUARD "forward-guard"
-#define NETWORK_CHAINS 4
+#define NETWORK_GUARD "forward-guard" /* and 4 or 6 */
+#define NETWORK_CHAINS 5
 
 /* Commands that make the rules, whether or not some are there already. */
 void network_rules(const struct network *net, FILE *to);
@@ -31,7 +31,7 @@ void network_rules_remove(const char *name, uint32_t group, bool bridged, FILE *
 bool network_forwards(const struct network *net, int family);
 
 /* The guard: a host that forwards for our sake forwards for nobody else. */
-void network_rules_guard(FILE *to);
+void network_rules_guard(int family, FILE *to);
 
 /* The bridge's own hardware address. */
 void network_mac(const struct network *net, uint8_t mac[6]);

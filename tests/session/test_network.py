@@ -1,0 +1,475 @@
+#!/usr/bin/python3
+"""Boxes with a link of their own: addresses, routes, names, refusals, and what stays behind."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import net  # noqa: E402
+import report  # noqa: E402
+from report import contains, equal, test, true, wait_until  # noqa: E402
+
+FULL = os.environ.get("COUNT_SCALE") == "0"
+CYCLES = 1000 if FULL else 25
+MANY = 300 if FULL else 30
+LIBRARY = "/usr/lib/x86_64-linux-gnu/libnftables.so.1"
+LAB = """\
+[network lab]
+subnet = 10.77.0.0/16
+subnet6 = fd77::/64
+uids = 2000-2999
+{more}
+[box student]
+network = lab
+{box}
+[rule students]
+user = alice, bob, carol
+box = student
+"""
+
+
+def policy(more="", box="", text=LAB):
+    host.write_policy(text.format(more=more, box=box))
+
+
+def login(user, command):
+    return subprocess.run(["su", "-", user, "-c", command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+def refused(user, why):
+    """The login is refused with this reason in the log, and leaves nothing."""
+    mark = host.LogMark()
+    done = login(user, "echo in")
+    true(done.returncode != 0 and "in\n" not in done.stdout, "the login is refused", done)
+    line = wait_until(mark.results, "a line in the log", 10)[-1]
+    text = [text for text in mark.ours() if " result=" in text][-1]
+    true(line["result"] in ("failed", "denied"), "result", line)
+    contains(text, why, "the reason")
+
+
+def untouched(function):
+    """Decorator: links, addresses, routes, neighbours, rules are afterwards as they were."""
+    def wrapped():
+        policy()
+        # Rules of the last test stay for a moment.
+        wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
+        before = net.state()
+        function()
+        net.must_be_as(before)
+    wrapped.__name__ = function.__name__
+    return test(wrapped)
+
+
+# ---- a link of its own ------------------------------------------------------------------------
+
+@untouched
+def each_user_has_a_link_with_addresses_and_a_gateway():
+    with net.living("alice", "bob") as (alice, bob):
+        equal(alice.addresses(), {"inet": "10.77.0.3/32", "inet6": "fd77::3/128"}, "alice")
+        equal(bob.addresses(), {"inet": "10.77.0.4/32", "inet6": "fd77::4/128"}, "bob")
+        contains(alice.inside("ip", "route"), "default via 10.77.0.1 dev eth0", "route")
+        contains(alice.inside("ip", "-6", "route"), "default via fd77::1 dev eth0", "route")
+        link = alice.inside("ip", "-o", "link", "show", "eth0")
+        contains(link, "NOARP", "nobody is asked for hardware addresses")
+        true("fe80" not in alice.inside("ip", "addr"), "no address of its own making")
+        equal(alice.inside("ip", "neigh"), "", "neighbours inside")
+        equal(alice.inside("cat", "/proc/sys/net/ipv6/conf/eth0/accept_ra"), "0\n", "accept_ra")
+        name = alice.link()
+        for key, value in (("ipv6/conf/{}/accept_ra", "0"), ("ipv4/conf/{}/proxy_arp", "0")):
+            with open("/proc/sys/net/" + key.format(name), encoding="ascii") as file:
+                equal(file.read().strip(), value, key)
+
+
+@untouched
+def host_and_box_reach_each_other():
+    with net.living("alice") as (alice,):
+        for gateway, address in (("10.77.0.1", "10.77.0.3"), ("fd77::1", "fd77::3")):
+            family = net.family_of(gateway)
+            with socket.create_server((gateway, 7001), family=family) as server:
+                with net.within(alice.ns):
+                    client = socket.create_connection((gateway, 7001), 5)
+                with client:
+                    equal(server.accept()[1][0], address, "who the host sees")
+            with net.within(alice.ns):
+                server = socket.create_server((address, 7002), family=family)
+            with server, socket.create_connection((address, 7002), 5):
+                equal(server.accept()[1][0], gateway, "who the box sees")
+
+
+@untouched
+def sessions_of_one_user_share_the_link():
+    with net.living("alice") as (alice,):
+        inside = login("alice", "readlink /proc/self/ns/net").stdout.strip()
+        equal(inside, f"net:[{os.fstat(alice.ns).st_ino}]", "namespace of the second login")
+
+
+@untouched
+def mtu_name_routes_and_fixed_addresses_are_as_written():
+    policy(text="""\
+[network wire]
+address = 10.9.0.2/24, fd09::2/64
+gateway = 10.9.0.1
+route.far = 10.77.0.0/16 via 10.9.0.1 src 10.9.0.2
+route.six = fd55::/48
+mtu = 1400
+ifname = net0
+[box student]
+network = wire
+[rule students]
+user = alice
+box = student
+""")
+    with net.living("alice") as (alice,):
+        contains(alice.inside("ip", "-o", "link", "show", "net0"), "mtu 1400", "mtu")
+        contains(alice.inside("ip", "-o", "link", "show", "lo"), "mtu 65536", "mtu of lo")
+        routes = alice.inside("ip", "route")
+        contains(routes, "10.77.0.0/16 via 10.9.0.1 dev net0 src 10.9.0.2", "route")
+        contains(alice.inside("ip", "-6", "route"), "fd55::/48 dev net0", "route6")
+        equal(alice.addresses()["inet"], "10.9.0.2/32", "address")
+
+
+@untouched
+def a_bridge_that_is_named_has_the_boxes_as_ports():
+    policy("bridge = br0\nmtu = 1400")
+    with net.living("alice", "bob") as (alice, bob):
+        equal(alice.addresses(), {"inet": "10.77.0.3/16", "inet6": "fd77::3/64"}, "alice")
+        contains(alice.inside("ip", "route"), "default via 10.77.0.1 dev eth0", "route")
+        contains(net.run("ip", "-d", "link", "show", alice.link()), "isolated on", "port")
+        contains(net.run("ip", "-d", "link", "show", "br0"), "mcast_snooping 0", "bridge")
+        contains(net.run("ip", "addr", "show", "br0"), "10.77.0.1/16", "gateway")
+        true("fe80" not in net.run("ip", "addr"), "no address of its own making on the host")
+        for gateway in ("10.77.0.1", "fd77::1"):
+            with socket.create_server((gateway, 7001), family=net.family_of(gateway)):
+                for box in (alice, bob):
+                    with net.within(box.ns):
+                        socket.create_connection((gateway, 7001), 5).close()
+
+
+@untouched
+def addresses_by_session_are_never_given_twice():
+    policy(text="""\
+[network lab]
+subnet = 10.77.0.0/29
+address = by-session
+[box student]
+network = lab
+share = session
+[rule students]
+user = alice
+box = student
+""")
+    with net.living(*["alice"] * 5) as boxes:
+        given = {box.addresses()["inet"] for box in boxes}
+        equal(given, {f"10.77.0.{n}/32" for n in range(2, 7)}, "addresses")
+        refused("alice", "no address is free")
+        boxes[2].process.kill()
+        wait_until(lambda: login("alice", "echo in").stdout == "in\n", "one more", 20)
+
+
+@untouched
+def an_address_that_is_taken_refuses():
+    policy(box="share = session")
+    with net.living("alice"):
+        refused("alice", "10.77.0.3 is taken by box")
+
+
+@untouched
+def a_uid_without_an_address_is_refused():
+    policy(text=LAB.replace("2000-2999", "2002-2999"))
+    refused("alice", "uid 2001 is outside uids = 2002-2999")
+
+
+@untouched
+def a_login_after_a_login_gets_the_address_again():
+    for _ in range(5):
+        equal(login("alice", "ip -o -4 addr show eth0").stdout.split()[3], "10.77.0.3/32", "again")
+
+
+# ---- namespaces by path ------------------------------------------------------------------------
+
+def by_path(path):
+    policy(text=f"[box student]\nnetwork = path:{path}\n[rule a]\nuser = alice\nbox = student\n")
+
+
+@untouched
+def a_namespace_by_path_is_joined():
+    net.run("ip", "netns", "add", "blue")
+    try:
+        by_path("/run/netns/blue")
+        seen = login("alice", "readlink /proc/self/ns/net; ls /sys/class/net").stdout
+        equal(seen, f"net:[{os.stat('/run/netns/blue').st_ino}]\nlo\n", "namespace")
+    finally:
+        net.run("ip", "netns", "del", "blue")
+
+
+@untouched
+def what_is_no_network_namespace_of_roots_is_refused():
+    os.makedirs("/run/netns", exist_ok=True)
+    cases = [("plain", None, "it is no network namespace"),
+             ("uts", "/proc/self/ns/uts", "it is no network namespace"),
+             ("host", "/proc/self/ns/net", "it is the host's own")]
+    theirs = subprocess.Popen(["setpriv", "--reuid=2001", "--regid=2001", "--clear-groups",
+                               "unshare", "-Urn", "sleep", "1000"])
+    own = os.stat("/proc/self/ns/net").st_ino
+    wait_until(lambda: os.stat(f"/proc/{theirs.pid}/ns/net").st_ino != own, "a namespace")
+    cases.append(("theirs", f"/proc/{theirs.pid}/ns/net", "it is not root's"))
+    try:
+        for name, source, why in cases:
+            path = f"/run/netns/{name}"
+            with open(path, "w", encoding="ascii"):
+                pass
+            if source:
+                net.run("mount", "--bind", source, path)
+            try:
+                by_path(path)
+                refused("alice", why)
+            finally:
+                net.run("umount", path, fine=False)
+                os.unlink(path)
+        by_path("/run/netns/none")
+        refused("alice", "No such file or directory")
+    finally:
+        theirs.kill()
+        theirs.wait()
+
+
+# ---- names, rate ---------------------------------------------------------------------------------
+
+@untouched
+def the_policys_name_servers_are_in_resolv_conf():
+    policy("dns = 10.77.0.1, fd77::1")
+    equal(login("alice", "cat /etc/resolv.conf; echo >/etc/resolv.conf").stdout,
+          "nameserver 10.77.0.1\nnameserver fd77::1\n", "resolv.conf")
+    with open("/etc/resolv.conf", encoding="ascii") as file:
+        equal(file.read(), "", "the host's own")
+
+
+@untouched
+def a_server_on_loopback_is_replaced_by_its_upstream():
+    os.makedirs("/run/systemd/resolve", exist_ok=True)
+    os.unlink("/etc/resolv.conf")
+    os.symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")
+    try:
+        host.hostfiles.write("/run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n")
+        host.hostfiles.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.53\n")
+        equal(login("alice", "cat /etc/resolv.conf").stdout, "nameserver 192.0.2.53\n", "upstream")
+    finally:
+        host.hostfiles.write("/etc/resolv.conf", "")
+
+
+@untouched
+def the_rate_holds_in_both_directions():
+    policy("rate = 8mbit")
+    with net.living("alice") as (alice,):
+        for ns, name in ((net.own(), alice.link()), (alice.ns, "eth0")):
+            with net.within(ns):
+                contains(net.run("tc", "qdisc", "show", "dev", name), "rate 8Mbit", "queue")
+        with socket.create_server(("10.77.0.1", 7001)) as server:
+            with net.within(alice.ns):
+                client = socket.create_connection(("10.77.0.1", 7001), 5)
+            peer = server.accept()[0]
+            for source, sink in ((client, peer), (peer, client)):
+                equal(flood(source, sink, 1 << 20) < 3 * 8e6, True, "at most three times the rate")
+            client.close()
+            peer.close()
+
+
+def flood(source, sink, size):
+    """Bits a second of so many bytes from one to the other."""
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        source.sendall(b"x" * size)
+        os._exit(0)
+    left = size
+    while left:
+        left -= len(sink.recv(65536))
+    os.waitpid(pid, 0)
+    return 8 * size / (time.monotonic() - began)
+
+
+# ---- what is not ours, what is broken -------------------------------------------------------------
+
+@untouched
+def a_foreign_link_of_our_bridges_name_is_left_alone():
+    net.run("ip", "link", "add", "lb-lab", "type", "bridge")
+    try:
+        before = net.state()
+        refused("alice", "there is a link of that name that is not ours")
+        net.must_be_as(before)
+    finally:
+        net.run("ip", "link", "del", "lb-lab")
+
+
+@untouched
+def without_rules_there_is_no_login():
+    os.rename(LIBRARY, LIBRARY + ".away")
+    try:
+        links = net.run("ip", "-o", "link")
+        refused("alice", "the library is not installed")
+        equal(net.run("ip", "-o", "link"), links, "links")
+    finally:
+        os.rename(LIBRARY + ".away", LIBRARY)
+    equal(login("alice", "echo in").stdout, "in\n", "with the library")
+
+
+@untouched
+def rules_that_were_flushed_come_back_with_the_next_login_and_with_gc():
+    before = net.state()
+    for more in ("", "bridge = br0"):
+        net.must_be_as(before)
+        policy(more)
+        with net.living("alice"):
+            rules = net.run("nft", "list", "ruleset")
+            net.run("nft", "flush", "ruleset")
+            with net.living("bob"):
+                contains(net.run("nft", "list", "ruleset"), "iifgroup", "rules")
+            net.run("nft", "flush", "ruleset")
+            contains(net.run("loginbox", "gc", "--dry-run"), "would make again the rules of 1 networks", "dry")
+            equal(net.run("nft", "list", "ruleset"), "", "a dry run changes nothing")
+            contains(net.run("loginbox", "gc"), "made again the rules of 1 networks", "gc")
+            equal(net.run("nft", "list", "ruleset"), rules, "rules")
+            equal(net.run("loginbox", "gc"), "no dead box left anything\n", "gc again")
+            net.run("nft", "flush", "table", "inet", "loginbox")
+            contains(net.run("loginbox", "gc"), "made again the rules of 1 networks", "emptied")
+
+
+@untouched
+def gc_removes_what_is_ours_and_nothing_else():
+    net.run("ip", "link", "add", "lb00000001", "type", "veth", "peer", "name", "lb00000002")
+    net.run("ip", "link", "set", "lb00000002", "group", str(0x6C000001))
+    net.run("ip", "link", "add", "mine0", "type", "bridge")
+    net.run("nft", "add table inet mine; add chain inet mine c { type filter hook input "
+            "priority 0; }")
+    try:
+        kept = net.run("nft", "list", "ruleset")
+        contains(net.run("loginbox", "gc", "--dry-run"), "would remove 1 links of no box", "dry run")
+        net.run("ip", "link", "add", "lb00000003", "type", "veth", "peer", "name", "x0")
+        contains(net.run("loginbox", "gc"), "removed 1 links of no box", "gc")
+        names = net.run("ip", "-o", "link")
+        true("lb00000002" not in names, "ours by name and number went", names)
+        true("lb00000003" in names and "mine0" in names, "others stayed", names)
+        equal(net.run("nft", "list", "ruleset"), kept, "rules of others")
+    finally:
+        for name in ("lb00000001", "lb00000003", "mine0"):
+            net.run("ip", "link", "del", name, fine=False)
+        net.run("nft", "delete table inet mine")
+
+
+# ---- deaths -------------------------------------------------------------------------------------------
+
+def keeper_of(box):
+    with open(f"/run/loginbox/boxes/{box.facts['uid']}/{box.facts['id']}/note",
+              encoding="utf-8") as note:
+        lines = dict(line.split(" ", 1) for line in note.read().splitlines())
+    return int(lines["keeper"].split()[0])
+
+
+@untouched
+def nothing_stays_when_keeper_or_init_is_killed():
+    for more in ("", "bridge = br0"):
+        policy(more)
+        for whom in ("keeper", "init", "session"):
+            box = net.Box("alice")
+            pid = {"keeper": keeper_of(box), "init": box.facts["init_pid"],
+                   "session": box.process.pid}[whom]
+            os.kill(pid, signal.SIGKILL)
+            box.process.wait(20)
+            os.close(box.ns)
+            wait_until(lambda: login("alice", "echo in").stdout == "in\n",
+                       f"the next login after the {whom}'s death", 20)
+
+
+@untouched
+def a_dead_keepers_address_goes_back_with_gc():
+    box = net.Box("alice")
+    os.kill(keeper_of(box), signal.SIGKILL)
+    box.process.wait(20)
+    os.close(box.ns)
+    contains(net.run("loginbox", "gc"), "removed 1 addresses", "gc")
+    true(not os.path.exists("/run/loginbox/leases/lab"), "nothing is left of the network")
+
+
+@untouched
+def cycles_with_random_kills_leave_everything_as_it_was():
+    chance = random.Random(int(os.environ.get("SEED", "1")))
+    for i in range(CYCLES):
+        if i % 10 == 0:
+            policy(chance.choice(["", "bridge = br0", "masquerade = yes"]))
+        box = net.Box(chance.choice(["alice", "bob", "carol"]), start=False)
+        box.start()
+        if chance.random() < 0.5:
+            time.sleep(chance.random() * 0.04)
+        else:
+            box.wait()
+            os.close(box.ns)
+        kill_one(chance)
+        box.process.kill()
+        box.process.wait(20)
+        box.process.stdout.close()
+    report.note(f"{CYCLES} cycles")
+    wait_until(lambda: not net.boxes(), "no box lives", 30)
+    net.run("loginbox", "gc")
+
+
+def kill_one(chance):
+    """Any process of the chain: keepers and inits are found by their titles."""
+    wanted = chance.choice(["loginbox-keeper", "loginbox-init", "loginbox-helper", None])
+    if wanted is None:
+        return
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if wanted.encode() in file.read():
+                    os.kill(int(pid), signal.SIGKILL)
+                    return
+        except OSError:
+            continue
+
+
+@untouched
+def many_boxes_live_at_once():
+    policy(text=LAB.replace("uids = 2000-2999", "address = by-session"), box="share = session")
+    before = net.state()
+    equal(before["rules"], "", "rules")
+    boxes = [net.Box("alice", start=False) for _ in range(MANY)]
+    try:
+        for first in range(0, MANY, 10):
+            for box in boxes[first:first + 10]:
+                box.start()
+            for box in boxes[first:first + 10]:
+                equal(box.process.stdout.readline(), "in\n", "the login")
+        equal(len(net.boxes()), MANY, "boxes")
+        links = net.run("ip", "-o", "link").count("@if")
+        equal(links, MANY, "links")
+        equal(net.run("nft", "list", "ruleset").count("chain"), 2, "chains for all of them")
+    finally:
+        for box in boxes:
+            if hasattr(box, "process"):
+                box.process.kill()
+                box.process.wait()
+                box.process.stdout.close()
+    report.note(f"{MANY} boxes")
+    wait_until(lambda: not net.boxes(), "no box lives", 60)
+
+
+@untouched
+def status_counts_what_passes():
+    with net.living("alice") as (alice,):
+        net.send_from(alice.ns, net.packet(net.UDP, "10.77.0.3", "10.77.0.1"), "10.77.0.1")
+        text = net.run("loginbox", "status", alice.facts["id"])
+        contains(text, "network   lab 10.77.0.3 fd77::3", "status")
+        contains(text, "1 packet", "status")
+
+
+host.need_product()
+host.switch_on("su")
+sys.exit(report.run_all())
