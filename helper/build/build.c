@@ -26,6 +26,7 @@
 #include "helper/build/build.h"
 
 #include "helper/build/build_inside.h"
+#include "helper/build/keep.h"
 #include "helper/build/sync.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
@@ -153,8 +154,11 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	const struct box_cgroup *cgroup = out->cgroup;
 	int pair[2], pidfd = -1;
 
-	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .log_socket = -1,
-		.cgroup = cgroup };
+	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .keep = -1,
+		.log_socket = -1, .cgroup = cgroup };
+	OWN_FD keep = plan->keep_dir[0] ? keep_lock(plan, f) : -1;
+	if (plan->keep_dir[0] && keep < 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_sys(f, "make socket pair", "");
 	OWN_FD ours = pair[0];
@@ -182,6 +186,7 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 		.init_pid = pid,
 		.control = take_fd(&ours),
 		.ctl = -1,
+		.keep = take_fd(&keep),
 		.log_socket = -1,
 		.cgroup = cgroup };
 	if (connect_box(out, plan, network, f) == 0)
@@ -246,5 +251,6 @@ void build_abandon(struct build *build)
 	own_fd_close(&build->init);
 	own_fd_close(&build->control);
 	own_fd_close(&build->ctl);
+	own_fd_close(&build->keep);
 	own_fd_close(&build->log_socket);
 }

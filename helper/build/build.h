@@ -20,6 +20,7 @@ struct build {
 	pid_t init_pid; /* in the host's pid namespace */
 	int control;    /* to init; its end means that the box is dead */
 	int ctl;        /* the box's control socket, listening */
+	int keep;       /* lock of the directory that keeps what is written, or -1 */
 	int log_socket; /* the box's /dev/log, or -1 */
 	/* made before, the caller's: init waits in it for build_placed() */
 	const struct box_cgroup *cgroup;

@@ -86,6 +86,10 @@ step_do step_attr, step_drop, step_copy, step_root, step_seal, step_hide, step_f
 step_do step_tmpfs, step_scratch, step_cover, step_fresh, step_marker, step_text;
 step_do step_also, step_dir, step_file, step_link, step_node, step_log_socket;
 
+/* overlay.c: where what is written in the box goes */
+int overlay_gather(struct inside *in, struct fail *f);
+step_do step_overlay, step_upper;
+
 /* readback.c: compares what the kernel shows with what was made */
 int readback(const struct inside *in, struct fail *f);
 

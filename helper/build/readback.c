@@ -7,70 +7,13 @@
 #include "helper/build/inside.h"
 
 #include "lib/base/own.h"
-#include "lib/base/text.h"
+#include "lib/linux/mountinfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct line {
-	uint64_t id, parent, attr;
-	char *target;
-};
-
-static uint64_t attr_of(char *options)
-{
-	static const struct {
-		const char *name;
-		uint64_t attr;
-	} names[] = {
-		{ "ro", MOUNT_ATTR_RDONLY },
-		{ "nosuid", MOUNT_ATTR_NOSUID },
-		{ "nodev", MOUNT_ATTR_NODEV },
-		{ "noexec", MOUNT_ATTR_NOEXEC },
-	};
-	uint64_t attr = 0;
-
-	for (char *word = strsep(&options, ","); word; word = strsep(&options, ","))
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			if (strcmp(word, names[i].name) == 0)
-				attr |= names[i].attr;
-	return attr;
-}
-
-/* "\040" and the like stand for a byte. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*out++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 4;
-		} else {
-			*out++ = *s++;
-		}
-	}
-	*out = '\0';
-}
-
-/* "36 35 98:0 /from /target rw,noatime ..." */
-static bool read_line(char *text, struct line *out)
-{
-	char *id = strsep(&text, " "), *parent = strsep(&text, " ");
-	char *device = strsep(&text, " "), *from = strsep(&text, " ");
-	char *target = strsep(&text, " "), *options = strsep(&text, " ");
-
-	if (!device || !from || !options || !text_to_u64(id, UINT64_MAX, &out->id) ||
-		!text_to_u64(parent, UINT64_MAX, &out->parent))
-		return false;
-	unescape(target);
-	out->target = target;
-	out->attr = attr_of(options);
-	return true;
-}
 
 static const struct made *find_made(const struct inside *in, uint64_t id)
 {
@@ -80,7 +23,7 @@ static const struct made *find_made(const struct inside *in, uint64_t id)
 	return NULL;
 }
 
-static int check_line(const struct inside *in, const struct line *line, struct fail *f)
+static int check_line(const struct inside *in, const struct mountinfo *line, struct fail *f)
 {
 	const struct made *made = find_made(in, line->id);
 	const struct made *below = find_made(in, line->parent);
@@ -106,10 +49,10 @@ static int check_table(const struct inside *in, FILE *table, bool seen[], struct
 {
 	OWN_STR text = NULL;
 	size_t room = 0;
-	struct line line;
+	struct mountinfo line;
 
 	while (getline(&text, &room, table) > 0) {
-		if (!read_line(text, &line))
+		if (!mountinfo_read(text, &line))
 			return fail_say(f, FAIL_SYSTEM, "read the tree back", "/proc/self/mountinfo",
 				"a line is not understood");
 		if (check_line(in, &line, f) < 0)

@@ -96,7 +96,8 @@ static int gather_one(struct inside *in, size_t i, struct fail *f)
 		*f = cause;
 		return -1;
 	}
-	in->copies[i] = mount_copy(source, s->attr, s->source, f);
+	in->copies[i] = s->flags & STEP_ALONE ? mount_copy_one(source, s->attr, s->source, f)
+					       : mount_copy(source, s->attr, s->source, f);
 	return in->copies[i] < 0 ? -1 : 0;
 }
 
@@ -110,7 +111,7 @@ int steps_gather(struct inside *in, struct fail *f)
 	for (size_t i = 0; i < in->plan->n_steps; i++)
 		if (shows_host(&in->plan->steps[i]) && gather_one(in, i, f) < 0)
 			return -1;
-	return 0;
+	return overlay_gather(in, f);
 }
 
 static int take_copy(struct inside *in, const struct step *s)

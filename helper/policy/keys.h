@@ -41,6 +41,7 @@ enum key_kind {
 	KIND_TREE,      /* absolute, plain, with tokens; or one of `built` */
 	KIND_TREES,     /* a list of them, or none */
 	KIND_BIND,      /* source:target[:options] */
+	KIND_WRITES,    /* one of `built`, or keep:DIR */
 	KIND_TMPFS,     /* target[:options] */
 	KIND_MOUNT_OPTIONS, /* ro, noexec, nosuid, nodev: MOUNT_ATTR_*; or none */
 	KIND_TEMPLATE,  /* text with %u %U %g %G %h %H %%; or one of `built` */
@@ -129,7 +130,7 @@ struct key {
 	KEY(TMP_SIZE, IN_BOX, "tmp_size", KIND_SIZE, "", "", "10%", NULL, \
 		"of both together") \
 	KEY(SHM_SIZE, IN_BOX, "shm_size", KIND_SIZE, "", "", "5%", NULL, "of /dev/shm") \
-	KEY(WRITES, IN_BOX, "writes", KIND_WORD, "host", "discard, keep:*", "host", NULL, \
+	KEY(WRITES, IN_BOX, "writes", KIND_WRITES, "host, discard", "", "host", NULL, \
 		"where writes to the tree go") \
 	KEY(PROPAGATION, IN_BOX, "propagation", KIND_WORD, "private", "autofs, slave", "private", \
 		NULL, "mounts that the host makes later") \

@@ -54,6 +54,8 @@ enum step_op {
 	STEP_FREEZE, /* `target` and all below become read-only, `attr` added; absent is fine */
 	STEP_ROOT,   /* the box's root becomes the prepared tree `source`, or a fresh tmpfs */
 	STEP_THAW,   /* `source` of the host as it was before STEP_FREEZE, seen at `target` */
+	STEP_UPPER,  /* layers are in the kept directory, or in a tmpfs of `size` bytes */
+	STEP_OVERLAY, /* `source` of the host at `target`, what is written goes into a layer */
 	STEP_TEXT,   /* read-only file with the text `source` over the file `target` */
 	STEP_ALSO,   /* `source` of the box itself, made before, seen at `target` as well; an
 			absent target is fine */
@@ -67,6 +69,7 @@ enum step_flag {
 	STEP_USERS_SOURCE = 2,  /* `source` lies in the user's home: opened as the user */
 	STEP_USERS_TARGET = 4,  /* `target` does */
 	STEP_BLOCK = 16,        /* the node is a block device */
+	STEP_ALONE = 32,        /* without what is mounted below `source` */
 	STEP_COVERED_MODE = 8,  /* without a `mode`: that of the directory that is covered */
 };
 
@@ -153,6 +156,7 @@ struct plan {
 	char *profile, *profile_name; /* text and path of an administrator's filter; NULL: none */
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
+	char keep_dir[1024];   /* writes = keep:DIR; "" for none */
 	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */
 	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;
 			"" where there is none and the door is PAM's, which needs none */

@@ -53,6 +53,7 @@ void plan_hash(struct plan *plan)
 	hash h = BASIS;
 
 	add_text(&h, plan->box);
+	add_text(&h, plan->keep_dir);
 	add_number(&h, plan->account->uid);
 	add_number(&h, plan->share_user);
 	add_number(&h, plan->nested);

@@ -304,7 +304,7 @@ static bool needs_mount(const struct tree *t)
 	for (size_t i = 0; i < TOPS; i++)
 		if (strcmp(home, tops[i]) == 0)
 			return false;
-	if (t->home.other || t->home.tmpfs || !tree_get(t, KEY_HOME_OPTIONS)->value.none)
+	if (!tree_is(t, KEY_WRITES, "host") || t->home.other || t->home.tmpfs || !tree_get(t, KEY_HOME_OPTIONS)->value.none)
 		return true;
 	for (size_t i = 0; i < read_only->n_items; i++)
 		if (word_is_at_or_below(home, read_only->items[i].text))

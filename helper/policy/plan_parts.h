@@ -91,6 +91,9 @@ int plan_binds(struct tree *t, struct fail *f);
 /* Notes the targets, and whether one of them is a new name in the host's root. */
 int plan_binds_find(struct tree *t, bool *new, struct fail *f);
 
+/* plan_writes.c: the root as an overlay, and one for each mount below */
+int plan_writes(struct tree *t, struct fail *f);
+
 /* plan_root.c: `root`, before anything else of the tree */
 int plan_root_find(struct tree *t, struct fail *f);
 int plan_root(struct tree *t, struct fail *f);

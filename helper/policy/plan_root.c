@@ -46,6 +46,8 @@ int plan_root_find(struct tree *t, struct fail *f)
 		t->kind = ROOT_TREE;
 		return find_tree(t, s, f);
 	} else {
+		/* In an overlay any name can be made. */
+		new = new && tree_is(t, KEY_WRITES, "host");
 		t->kind = new ? ROOT_MIRROR : ROOT_HOST;
 	}
 	return 0;
@@ -133,6 +135,13 @@ static int add_host(struct tree *t, struct fail *f)
 
 int plan_root(struct tree *t, struct fail *f)
 {
+	const char *writes = tree_get(t, KEY_WRITES)->text;
+
+	if (strcmp(writes, "host") != 0) {
+		if (text_starts(writes, "keep:"))
+			text_copy(t->plan->keep_dir, sizeof(t->plan->keep_dir), writes + 5);
+		return plan_writes(t, f);
+	}
 	switch (t->kind) {
 	case ROOT_HOST:
 		return add_host(t, f);

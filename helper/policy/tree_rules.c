@@ -230,9 +230,28 @@ static int check_allowed(const struct box *box, struct fail *f)
 	return 0;
 }
 
+/* ---- writes, propagation ------------------------------------------------------------------------ */
+
+static int check_writes(const struct box *box, struct fail *f)
+{
+	const struct setting *s = get(box, KEY_WRITES), *writable = get(box, KEY_WRITABLE);
+
+	if (strcmp(s->text, "host") == 0)
+		return 0;
+	if (is_word(box, KEY_ROOT, "empty"))
+		return WRONG(f, s, "writes = %s: with root = empty there is no tree to write to", s->text);
+	if (writable->value.n_items)
+		return WRONG(f, s, "writes = %s: writable = %s at %s would lead writes to the host",
+			s->text, writable->text, writable->at);
+	if (strcmp(s->text, "discard") != 0 && is_word(box, KEY_SHARE, "session"))
+		return WRONG(f, s, "writes = %s: with share = session two boxes would write to one layer",
+			s->text);
+	return 0;
+}
+
 int tree_rules_check(const struct box *box, struct fail *f)
 {
-	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0)
+	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0 || check_writes(box, f) < 0)
 		return -1;
 	for (size_t i = 0; i < box->all.n_labelled; i++)
 		if (check_mount(box, i, f) < 0)

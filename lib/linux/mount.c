@@ -38,17 +38,27 @@ int mount_add(int mount, uint64_t attr, const char *name, struct fail *f)
 	return 0;
 }
 
-int mount_copy(int at, uint64_t attr, const char *name, struct fail *f)
+static int copy(int at, unsigned how, uint64_t attr, const char *name, struct fail *f)
 {
 	OWN_FD tree = sys_open_tree(at, "",
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | how);
 	struct mount_attr set = { .attr_set = attr };
 
 	if (tree < 0)
 		return fail_sys(f, "copy mount (open_tree)", name);
-	if (attr && sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &set) < 0)
+	if (attr && sys_mount_setattr(tree, "", AT_EMPTY_PATH | how, &set) < 0)
 		return fail_sys(f, "set mount attributes (mount_setattr)", name);
 	return take_fd(&tree);
+}
+
+int mount_copy(int at, uint64_t attr, const char *name, struct fail *f)
+{
+	return copy(at, AT_RECURSIVE, attr, name, f);
+}
+
+int mount_copy_one(int at, uint64_t attr, const char *name, struct fail *f)
+{
+	return copy(at, 0, attr, name, f);
 }
 
 int mount_new(const char *type, const char *const options[], uint64_t attr, struct fail *f)

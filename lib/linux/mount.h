@@ -27,6 +27,9 @@ int mount_set_below(const char *path, uint64_t attr, struct fail *f);
  */
 int mount_copy(int at, uint64_t attr, const char *name, struct fail *f);
 
+/* The same without the mounts below. */
+int mount_copy_one(int at, uint64_t attr, const char *name, struct fail *f);
+
 /*
  * A detached mount of a fresh file system. `options` is pairs of key and value, ended by
  * NULL; a NULL value makes the key a flag. Returns its descriptor, which also serves as the

@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""Where writes to the tree go: nowhere, or into a layer that is kept; and what the host mounts later."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import host  # noqa: E402
+import hostfiles  # noqa: E402
+import kernel  # noqa: E402
+import leftovers  # noqa: E402
+import report  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
+from ssh import background, run, ssh  # noqa: E402
+
+POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice, bob\nbox = t\n"
+KEEP = "/srv/keep"
+
+
+def session(keys, script, user="alice"):
+    host.write_policy(POLICY.format(keys=keys))
+    done = ssh(user, "bash -s", input=script)
+    true(done.returncode != 255, "the login comes in", done.stderr)
+    return done.stdout
+
+
+def refusal(keys, user="alice"):
+    host.write_policy(POLICY.format(keys=keys))
+    mark = host.LogMark()
+    done = ssh(user, "echo in")
+    true("in" not in done.stdout.split(), "the login is refused", done.stdout)
+    return report.wait_until(lambda: " ".join(line for line in mark.ours() if "why=" in line),
+                             "the log says why")
+
+
+class Kept:
+    """A directory for layers on a file system that can hold them."""
+
+    def __enter__(self):
+        os.makedirs(KEEP, exist_ok=True)
+        kernel.mount("keep", KEEP, "tmpfs", 0, "mode=0700")
+
+    def __exit__(self, *_):
+        kernel.unmount(KEEP, kernel.MNT_DETACH)
+
+
+@test
+def what_is_discarded_is_gone_and_never_on_the_host():
+    kernel.mount("t", "/srv/other", "tmpfs", 0, "mode=1777")
+    try:
+        out = session("writes = discard\n",
+                      "echo changed > /srv/open/file; rm /srv/open/old; touch /srv/other/new ~/new; "
+                      "ls /srv/open /srv/other; cat /srv/open/file")
+        true("new" in out and "changed" in out and "old" not in out, "in the session", out)
+        equal(sorted(os.listdir("/srv/open")), ["file", "old"], "the host's directory")
+        equal(open("/srv/open/file", encoding="utf-8").read(), "file\n", "the host's file")
+        equal(os.listdir("/srv/other"), [], "the host's mount")
+        true(os.path.exists("/home/alice/new"), "the home is the host's")
+        contains(session("writes = discard\n", "cat /srv/open/file"), "file", "the next session")
+    finally:
+        kernel.unmount("/srv/other")
+        os.unlink("/home/alice/new")
+
+
+@test
+def a_mount_that_takes_no_layer_is_read_only_and_explained():
+    kernel.mount("t", "/srv/other", "ramfs", 0, "mode=1777")
+    try:
+        out = session("writes = discard\n", "touch /srv/other/x 2>&1")
+        contains(out, "Read-only file system", "writing there")
+        told = run(["loginbox", "explain", "alice"]).stdout
+        true(any(line.startswith("bind") and "/srv/other" in line and " ro," in line
+                 for line in told.splitlines()), "explain lists it", told)
+    finally:
+        kernel.unmount("/srv/other")
+
+
+@test
+def read_only_and_hidden_paths_stay_so_in_a_layer():
+    out = session("writes = discard\nread_only = /srv/open\nhide = /srv/secret\n"
+                  "bind.d = /srv/open:/srv/new/deep\n",
+                  "touch /srv/open/x 2>&1; cat /srv/secret 2>&1; ls /srv/new/deep; ls /home")
+    contains(out, "Read-only file system", "read_only")
+    contains(out, "Permission denied", "hide")
+    contains(out, "old", "a bind on a name that the layer gets")
+    true(not os.path.exists("/srv/new"), "which the host does not")
+    true("bob" not in out, "other homes")
+
+
+@test
+def what_is_kept_is_there_again_for_that_user():
+    with Kept():
+        keys = f"writes = keep:{KEEP}\n"
+        session(keys, "echo kept > /srv/open/kept; rm /srv/open/old")
+        equal(sorted(os.listdir("/srv/open")), ["file", "old"], "the host's directory")
+        equal(session(keys, "ls /srv/open; cat /srv/open/kept"), "file\nkept\nkept\n", "again")
+        contains(session(keys, "ls /srv/open", "bob"), "old", "another user")
+        equal(os.stat(f"{KEEP}/2001").st_mode & 0o777, 0o700, "mode of the layers")
+
+
+@test
+def a_layer_of_another_tree_refuses():
+    with Kept():
+        keys = f"writes = keep:{KEEP}\n"
+        session(keys, "true")
+        hostfiles.write(f"{KEEP}/2001/root/lower", "type 1 fs 1 inode 1\n", 0o600)
+        contains(refusal(keys), "became another", "why")
+
+
+@test
+def a_layer_is_used_by_one_box_at_a_time():
+    with Kept():
+        keys = f"writes = keep:{KEEP}\n"
+        host.write_policy(POLICY.format(keys=keys))
+        with background("alice", "bash -s") as held:
+            held.stdin.write(b"echo in\n")
+            equal(held.read_line(), "in", "the first login")
+            contains(refusal(keys + "hide = /opt\n"), "another box", "why")
+            held.end_of_input()
+            held.wait(10)
+
+
+@test
+def a_directory_for_layers_that_is_not_roots_alone_refuses():
+    with Kept():
+        os.chmod(KEEP, 0o755)
+        contains(refusal(f"writes = keep:{KEEP}\n"), "0700", "why")
+    contains(refusal("writes = keep:/srv/absent\n"), "/srv/absent", "why")
+
+
+def main():
+    if not host.has_product():
+        report.say("skip writes: the product is not installed in this host")
+        return 0
+    for path in ("/srv/open", "/srv/other"):
+        os.makedirs(path)
+    os.chmod("/srv/open", 0o777)
+    hostfiles.write("/srv/open/file", "file\n", 0o666)
+    hostfiles.write("/srv/open/old", "", 0o666)
+    hostfiles.write("/srv/secret", "sesame\n")
+    host.write_policy(POLICY.format(keys=""))
+    with host.Sshd():
+        host.switch_on("sshd")
+        ssh("alice", "true")
+        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
