@@ -76,7 +76,9 @@ static struct data *data_make(pam_handle_t *pamh)
 	data = calloc(1, sizeof(*data));
 	if (!data)
 		return NULL;
-	*data = (struct data){ .sock = -1, .opener = getpid(), .poison = { .mnt = -1, .pid = -1 } };
+	*data = (struct data){ .sock = -1,
+		.opener = getpid(),
+		.poison = { .mnt = -1, .root = -1, .pid = -1 } };
 	if (pam_set_data(pamh, DATA, data, data_free) != PAM_SUCCESS) {
 		free(data);
 		return NULL;
@@ -167,6 +169,13 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 			tell_denied(tell, &data->verdict,
 				"login on a pseudo-terminal of the host needs tty_pts=allow"));
 	}
+	/* setns(2) would move the root of every thread. Who is not boxed may have threads. */
+	if (ns_threads() != 1) {
+		leave_again(ask, false);
+		fail_say(&f, FAIL_SYSTEM, "open a box", tell->user,
+			"the application has more than one thread");
+		return refuse_failed(tell, data, &f);
+	}
 	tell_prepare(tell);
 	/* Before entering: the filter of system calls may forbid it after. */
 	int result = fstat(ask->sock, &st) < 0
@@ -244,10 +253,6 @@ static int before_asking(struct tell *tell, struct fail *f)
 	if (geteuid() != 0)
 		return fail_say(f, FAIL_SYSTEM, "open a box", tell->user,
 			       "the application does not run as root"),
-		       PAM_SYSTEM_ERR;
-	if (ns_threads() != 1)
-		return fail_say(f, FAIL_SYSTEM, "open a box", tell->user,
-			       "the application has more than one thread"),
 		       PAM_SYSTEM_ERR;
 	return PAM_SUCCESS;
 }

@@ -6,8 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Other threads share root and directory, and may serve other users. */
+static int enter_root(int root, struct fail *f)
+{
+	if (unshare(CLONE_FS) < 0 || fchdir(root) < 0 || chroot(".") < 0)
+		return fail_sys(f, "enter an empty root", "");
+	return 0;
+}
 
 static int empty_root(struct fail *f)
 {
@@ -20,10 +29,17 @@ static int empty_root(struct fail *f)
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (root < 0)
 		return fail_sys(f, "make an empty root", "tmpfs");
-	/* Other threads share root and directory, and may serve other users. */
-	if (unshare(CLONE_FS) < 0 || fchdir(root) < 0 || chroot(".") < 0)
-		return fail_sys(f, "enter an empty root", "");
-	return 0;
+	return enter_root(root, f);
+}
+
+/*
+ * A process that a box has made give up mounting still can do this: inside and outside the
+ * directory is root's, and there is no program in it.
+ */
+static int bare_root(struct fail *f)
+{
+	OWN_FD root = open(LOGINBOX_RUN, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return root < 0 ? fail_sys(f, "open", LOGINBOX_RUN) : enter_root(root, f);
 }
 
 /* A pid namespace whose init has ended takes no new process. */
@@ -47,24 +63,33 @@ int poison_take(struct poison *out, struct fail *f)
 
 	out->mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	out->pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	out->root = out->mnt >= 0 ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!getcwd(out->cwd, sizeof(out->cwd)))
 		out->cwd[0] = '\0';
-	if (out->mnt >= 0 && empty_root(&first) == 0) {
+	if ((out->mnt >= 0 || out->root >= 0) &&
+		(empty_root(&first) == 0 || bare_root(&first) == 0)) {
 		own_fd_close(&out->pid);
 		return 0;
 	}
 	own_fd_close(&out->mnt);
-	return no_forks(f);
+	own_fd_close(&out->root);
+	if (no_forks(f) == 0)
+		return 0;
+	own_fd_close(&out->pid);
+	return -1;
 }
 
 void poison_lift(struct poison *poison)
 {
 	/* Resets root and directory to the namespace's. */
-	if (poison->mnt >= 0 && setns(poison->mnt, CLONE_NEWNS) == 0 && poison->cwd[0] == '/' &&
-		chdir(poison->cwd) < 0)
+	bool back = poison->mnt >= 0 && setns(poison->mnt, CLONE_NEWNS) == 0;
+	if (poison->root >= 0)
+		back = fchdir(poison->root) == 0 && chroot(".") == 0;
+	if (back && poison->cwd[0] == '/' && chdir(poison->cwd) < 0)
 		errno = 0; /* it stays in "/", which setns(2) chose */
 	if (poison->pid >= 0)
 		setns(poison->pid, CLONE_NEWPID);
 	own_fd_close(&poison->mnt);
+	own_fd_close(&poison->root);
 	own_fd_close(&poison->pid);
 }

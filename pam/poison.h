@@ -18,13 +18,15 @@
 
 struct poison {
 	int mnt; /* the mount namespace that leads back; harmless to whoever is not root */
+	int root; /* the root, where the namespace has no name: in a box this process has no number */
 	int pid; /* the same for the pid namespace, where that had to do */
 	char cwd[PATH_MAX];
 };
 
 /*
- * Poisons the calling thread's process. Where the empty root cannot be had, a pid namespace
- * whose init is dead makes every later fork fail. -1: neither could be had.
+ * Poisons the calling thread's process. Where the empty root cannot be had (a box has taken
+ * the right to mount), it is the state directory, which holds no program; where that is not
+ * there, a pid namespace whose init is dead makes every later fork fail. -1: none of them.
  */
 int poison_take(struct poison *out, struct fail *f);
 
