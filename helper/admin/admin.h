@@ -41,6 +41,7 @@ int admin_try(const struct admin_verb *verb, int argc, char **argv);
 int admin_enter(const struct admin_verb *verb, int argc, char **argv);
 int admin_gc(const struct admin_verb *verb, int argc, char **argv);
 int admin_logs(const struct admin_verb *verb, int argc, char **argv);
+int admin_selftest(const struct admin_verb *verb, int argc, char **argv);
 int admin_off(const struct admin_verb *verb, int argc, char **argv);
 int admin_on(const struct admin_verb *verb, int argc, char **argv);
 

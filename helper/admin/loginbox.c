@@ -37,6 +37,10 @@ static const struct admin_verb verbs[] = {
 		admin_pam, "The file from before is kept in /var/lib/loginbox/pam.d." },
 	{ "doctor", "[--json]", "what is wrong on this host, and what to do", admin_doctor,
 		"Ends with 0 when all is well, 1 with warnings, 2 with errors." },
+	{ "selftest", "USER [--service S] [--config DIR]", "try the known ways out in a real box",
+		admin_selftest,
+		"held: tried and refused. given: the policy itself says so. OPEN: it must not be.\n"
+		"Ends with 0 when nothing is open, with 111 otherwise." },
 	{ "off", "", "box nobody from now on (break-glass)", admin_off,
 		"Boxes that live go on. `loginbox on` or the next boot ends it." },
 	{ "on", "", "follow the policy again", admin_on },
