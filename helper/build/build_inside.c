@@ -2,7 +2,7 @@
 
 #include "helper/build/inside.h"
 #include "lib/base/own.h"
-#include "lib/linux/link.h"
+#include "lib/linux/loopback.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +86,7 @@ int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_soc
 	if (mount_cut_off(f) < 0)
 		return -1;
 	umask(0); /* the modes of the plan are exact */
-	if (plan->loopback && link_loopback_up(f) < 0)
+	if (plan->loopback && loopback_up(f) < 0)
 		return -1;
 	int result = set_names(plan, f);
 	if (result == 0)

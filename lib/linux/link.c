@@ -20,17 +20,6 @@ static void change(struct netlink_batch *batch, const struct ifinfomsg *head, co
 	netlink_request(batch, RTM_NEWLINK, 0, head, sizeof(*head), step, name);
 }
 
-int link_loopback_up(struct fail *f)
-{
-	struct netlink_batch batch = { 0 };
-	OWN_NETLINK sock = NULL;
-
-	if (netlink_open(&sock, NETLINK_ROUTE, f) < 0)
-		return -1;
-	link_up(&batch, LINK_LOOPBACK, LINK_PLAIN, "lo");
-	return netlink_send(sock, &batch, f);
-}
-
 /* One queue pair: the kernel's default is one for each processor there could be. */
 static void put_queues(struct netlink_batch *batch)
 {

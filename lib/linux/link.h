@@ -17,10 +17,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LINK_LOOPBACK 1 /* its index, in every namespace */
-
-/* Brings the loopback link up, acknowledged by the kernel. */
-int link_loopback_up(struct fail *f);
 
 /* Two ends of one cable, both down. */
 struct link_pair {

@@ -114,10 +114,13 @@ def namespace(payload):
 def floor(payload, box):
     """The floor with the paths that the product's own box hides and freezes."""
     hidden, frozen = masks_of(box)
+    own = [path for path, (kind, *flags) in box["mounts"].items()
+           if kind == "tmpfs" and "ro" not in flags and os.path.isfile(path)]
     return ["run", FLOOR, f"--uid={UID}", f"--gid={UID}",
             "--groups=" + ",".join(map(str, GROUPS)), f"--home={HOME}",
             *(f"--hide={path}" + "/" * os.path.isdir(path) for path in hidden),
-            *(f"--freeze={path}" for path in frozen), "--", *payload]
+            *(f"--freeze={path}" for path in frozen), *(f"--own={path}" for path in own),
+            "--", *payload]
 
 
 def floor_join(payload, pid):

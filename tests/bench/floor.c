@@ -1,28 +1,25 @@
 /*
  * floor.c - the least that a login's box can cost: the system calls that make the same
  * inventory as the product's box, in a row, with no policy, no state, no second process that
- * keeps anything, no reading back. Static, one clone3, batched netlink.
+ * keeps anything, no reading back. Static, one clone3.
  *
  *	floor --uid=N --gid=N --groups=A,B --home=DIR [--net=host]
- *	      [--hide=PATH]... [--freeze=PATH]...
+ *	      [--hide=PATH]... [--freeze=PATH]... [--own=PATH]...
  *	      -- PROGRAM ARGUMENTS
  *	floor --join=PID --uid=N ... -- PROGRAM ARGUMENTS
  *
- * Which paths are hidden and frozen is told by the bench, which reads it off the product's
- * own box, so that both have the same list: nothing has to be looked for here. Whatever
- * fails ends the program with 126.
+ * Which paths are hidden, frozen, and replaced by an empty file is told by the bench, which
+ * reads it off the product's own box, so that both have the same list: nothing has to be
+ * looked for here. Whatever fails ends the program with 126.
  *
  * Uses: the kernel.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/mount.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
@@ -32,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -53,7 +51,7 @@
 #define DEAD (NSDE | MOUNT_ATTR_RDONLY)
 #define NOFILE 512
 
-enum list { HIDE, FREEZE, LISTS };
+enum list { HIDE, FREEZE, OWN, LISTS };
 
 static struct {
 	uid_t uid;
@@ -157,12 +155,25 @@ static void make_file(int dir, const char *name, mode_t mode, const char *text)
 	close(file);
 }
 
+/* A file of the box's own in the place of one of the host's. */
+static void make_own(int run, const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	make_file(run, name, 0664, "");
+	int copy = copy_of(run, name, 0);
+	put(copy, path);
+	close(copy);
+}
+
 static void make_run(void)
 {
 	int run = fresh("tmpfs", OPTIONS("size", "16777216", "mode", "755"), NSDE, "/run");
 
 	MUST(mkdirat(run, "lock", 01777));
 	make_file(run, "utmp", 0664, "");
+	for (size_t i = 0; i < o.n[OWN]; i++)
+		make_own(run, o.path[OWN][i]);
 	MUST(mkdirat(run, "loginbox", 0755));
 	close(run);
 	int marker = fresh("tmpfs", OPTIONS("size", "65536", "mode", "755"), NSDE, NULL);
@@ -259,16 +270,10 @@ static void make_mounts(void)
 
 static void raise_loopback(void)
 {
-	struct {
-		struct nlmsghdr head;
-		struct ifinfomsg link;
-	} up = { { sizeof(up), RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 0, 0 },
-		{ .ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP } };
-	char answer[512];
-	int sock = (int)MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int sock = (int)MUST(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 
-	MUST(send(sock, &up, sizeof(up), 0));
-	MUST(recv(sock, answer, sizeof(answer), 0));
+	MUST(ioctl(sock, SIOCSIFFLAGS, &lo));
 	close(sock);
 }
 
@@ -381,6 +386,8 @@ static void take_options(char **word)
 			take_path(HIDE, value);
 		else if (starts(*word, "--freeze=", &value))
 			take_path(FREEZE, value);
+		else if (starts(*word, "--own=", &value))
+			take_path(OWN, value);
 		else
 			exit(100);
 	}
