@@ -82,8 +82,11 @@ int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_soc
 		.dir = -1,
 		.hider = { -1, -1 } };
 
+	/* Slaves of the host's mounts are made while these are still what the host has. */
+	if (steps_gather_first(&in, f) < 0)
+		return -1;
 	/* Before anything is mounted or dropped: else the host would see it. */
-	if (mount_cut_off(f) < 0)
+	if ((plan->follows_host ? mount_follow(f) : mount_cut_off(f)) < 0)
 		return -1;
 	umask(0); /* the modes of the plan are exact */
 	if (plan->loopback && loopback_up(f) < 0)

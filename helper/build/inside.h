@@ -79,6 +79,7 @@ int inside_note_fresh(struct inside *in, int fd, struct fail *f);
 int inside_tmpfs(struct inside *in, const struct step *s, uint64_t attr, struct fail *f);
 
 /* steps_host.c: what is seen of the host */
+int steps_gather_first(struct inside *in, struct fail *f);
 int steps_gather(struct inside *in, struct fail *f);
 step_do step_attr, step_drop, step_copy, step_root, step_seal, step_hide, step_freeze;
 

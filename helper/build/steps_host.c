@@ -96,22 +96,37 @@ static int gather_one(struct inside *in, size_t i, struct fail *f)
 		*f = cause;
 		return -1;
 	}
-	in->copies[i] = s->flags & STEP_ALONE ? mount_copy_one(source, s->attr, s->source, f)
-					       : mount_copy(source, s->attr, s->source, f);
+	in->copies[i] = s->flags & STEP_FOLLOWS
+		? mount_copy_follow(source, s->attr, s->source, f)
+		: s->flags & STEP_ALONE ? mount_copy_one(source, s->attr, s->source, f)
+					: mount_copy(source, s->attr, s->source, f);
 	return in->copies[i] < 0 ? -1 : 0;
 }
 
-int steps_gather(struct inside *in, struct fail *f)
+/* The copies that go on following the host, or all the others. */
+static int gather(struct inside *in, unsigned follows, struct fail *f)
+{
+	for (size_t i = 0; i < in->plan->n_steps; i++) {
+		const struct step *s = &in->plan->steps[i];
+		if (shows_host(s) && (s->flags & STEP_FOLLOWS) == follows && gather_one(in, i, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int steps_gather_first(struct inside *in, struct fail *f)
 {
 	in->copies = malloc((in->plan->n_steps + 1) * sizeof(*in->copies));
 	if (!in->copies)
 		return fail_sys(f, "build the tree", "");
 	for (size_t i = 0; i < in->plan->n_steps; i++)
 		in->copies[i] = -1;
-	for (size_t i = 0; i < in->plan->n_steps; i++)
-		if (shows_host(&in->plan->steps[i]) && gather_one(in, i, f) < 0)
-			return -1;
-	return overlay_gather(in, f);
+	return gather(in, STEP_FOLLOWS, f);
+}
+
+int steps_gather(struct inside *in, struct fail *f)
+{
+	return gather(in, 0, f) < 0 ? -1 : overlay_gather(in, f);
 }
 
 static int take_copy(struct inside *in, const struct step *s)

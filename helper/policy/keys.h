@@ -132,7 +132,7 @@ struct key {
 	KEY(SHM_SIZE, IN_BOX, "shm_size", KIND_SIZE, "", "", "5%", NULL, "of /dev/shm") \
 	KEY(WRITES, IN_BOX, "writes", KIND_WRITES, "host, discard", "", "host", NULL, \
 		"where writes to the tree go") \
-	KEY(PROPAGATION, IN_BOX, "propagation", KIND_WORD, "private", "autofs, slave", "private", \
+	KEY(PROPAGATION, IN_BOX, "propagation", KIND_WORD, "private, autofs, slave", "", "private", \
 		NULL, "mounts that the host makes later") \
 	KEY(PROCESSES, IN_BOX, "processes", KIND_WORD, "own", "hidden, all", "own", NULL, \
 		"which processes are visible") \

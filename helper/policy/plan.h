@@ -70,6 +70,7 @@ enum step_flag {
 	STEP_USERS_TARGET = 4,  /* `target` does */
 	STEP_BLOCK = 16,        /* the node is a block device */
 	STEP_ALONE = 32,        /* without what is mounted below `source` */
+	STEP_FOLLOWS = 64,      /* what the host mounts below `source` later appears too */
 	STEP_COVERED_MODE = 8,  /* without a `mode`: that of the directory that is covered */
 };
 
@@ -156,6 +157,7 @@ struct plan {
 	char *profile, *profile_name; /* text and path of an administrator's filter; NULL: none */
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
+	bool follows_host;     /* propagation = slave */
 	char keep_dir[1024];   /* writes = keep:DIR; "" for none */
 	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */
 	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;

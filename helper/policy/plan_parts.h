@@ -94,6 +94,9 @@ int plan_binds_find(struct tree *t, bool *new, struct fail *f);
 /* plan_writes.c: the root as an overlay, and one for each mount below */
 int plan_writes(struct tree *t, struct fail *f);
 
+/* plan_follow.c: which copies are slaves of the host's automounts */
+int plan_follow(struct tree *t, struct fail *f);
+
 /* plan_root.c: `root`, before anything else of the tree */
 int plan_root_find(struct tree *t, struct fail *f);
 int plan_root(struct tree *t, struct fail *f);

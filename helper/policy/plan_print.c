@@ -93,6 +93,8 @@ static void print_step(const struct step *step, FILE *to)
 	if (step->size)
 		fprintf(to, " size=%" PRIu64, step->size);
 	print_attr(step->attr, to);
+	if (step->flags & STEP_FOLLOWS)
+		fputs(" slave", to);
 	if (step->flags & STEP_OPTIONAL)
 		fputs(" optional", to);
 	if (step->flags & (STEP_USERS_SOURCE | STEP_USERS_TARGET))

@@ -175,12 +175,14 @@ int plan_tree(struct plan *plan, const struct box *box, struct fail *f)
 
 	/* Set-uid programs of the host count only where a box may gain by them at all. */
 	t.attr = NODEV | (plan->no_new_privs ? NOSUID : 0);
+	plan->follows_host = tree_is(&t, KEY_PROPAGATION, "slave");
 	int result = find(&t, f) < 0 || plan_root(&t, f) < 0 ||
 			plan_lists_early(&t, f) < 0 || plan_homes_cover(&t, f) < 0 ||
 			add_run(&t, f) < 0 || (t.kind != ROOT_EMPTY && plan_hosts(&t, f) < 0) || plan_lists(&t, f) < 0 || plan_homes_show(&t, f) < 0 ||
 			plan_dev(&t, f) < 0 || add_wtmp(&t, f) < 0 || add_tmp(&t, f) < 0 || plan_proc(&t, f) < 0 ||
 			plan_binds(&t, f) < 0 || plan_lists_late(&t, f) < 0 ||
-			(t.kind == ROOT_EMPTY && plan_hosts(&t, f) < 0) || seal(&t, f) < 0
+			(t.kind == ROOT_EMPTY && plan_hosts(&t, f) < 0) || seal(&t, f) < 0 ||
+			plan_follow(&t, f) < 0
 		? -1
 		: 0;
 	free(t.bound);

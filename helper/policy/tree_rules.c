@@ -232,6 +232,24 @@ static int check_allowed(const struct box *box, struct fail *f)
 
 /* ---- writes, propagation ------------------------------------------------------------------------ */
 
+/* What arrives later has the host's flags: it would be writable, and set-uid would count. */
+static int check_propagation(const struct box *box, struct fail *f)
+{
+	const struct setting *s = get(box, KEY_PROPAGATION), *read_only = get(box, KEY_READ_ONLY);
+
+	if (strcmp(s->text, "slave") != 0)
+		return 0;
+	if (read_only->value.n_items)
+		return WRONG(f, s, "propagation = slave: what the host mounts later would undo read_only = %s",
+			read_only->text);
+	if (is_word(box, KEY_NO_NEW_PRIVS, "no"))
+		return WRONG(f, s,
+			"propagation = slave: with no_new_privs = no, set-uid programs that the host mounts later would count");
+	if (!is_word(box, KEY_ROOT, "/") || !is_word(box, KEY_WRITES, "host"))
+		return WRONG(f, s, "propagation = slave: only the host's own tree can follow the host");
+	return 0;
+}
+
 static int check_writes(const struct box *box, struct fail *f)
 {
 	const struct setting *s = get(box, KEY_WRITES), *writable = get(box, KEY_WRITABLE);
@@ -251,7 +269,8 @@ static int check_writes(const struct box *box, struct fail *f)
 
 int tree_rules_check(const struct box *box, struct fail *f)
 {
-	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0 || check_writes(box, f) < 0)
+	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0 || check_writes(box, f) < 0 ||
+		check_propagation(box, f) < 0)
 		return -1;
 	for (size_t i = 0; i < box->all.n_labelled; i++)
 		if (check_mount(box, i, f) < 0)

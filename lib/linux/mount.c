@@ -11,6 +11,8 @@
 #define PROPAGATE_REC 16384UL
 #define PROPAGATE_PRIVATE (1UL << 18)
 
+#define PROPAGATE_SLAVE (1UL << 19)
+
 #define DROP_MAX 256
 
 int mount_cut_off(struct fail *f)
@@ -18,6 +20,27 @@ int mount_cut_off(struct fail *f)
 	if (sys_propagate("/", PROPAGATE_PRIVATE | PROPAGATE_REC) < 0)
 		return fail_sys(f, "make mounts private", "/");
 	return 0;
+}
+
+int mount_follow(struct fail *f)
+{
+	if (sys_propagate("/", PROPAGATE_SLAVE | PROPAGATE_REC) < 0)
+		return fail_sys(f, "make mounts slaves", "/");
+	return 0;
+}
+
+int mount_copy_follow(int at, uint64_t attr, const char *name, struct fail *f)
+{
+	OWN_FD tree = sys_open_tree(at, "",
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	struct mount_attr set = { .attr_set = attr, .propagation = PROPAGATE_SLAVE };
+
+	if (tree < 0)
+		return fail_sys(f, "copy mount (open_tree)", name);
+	/* Before it is attached anywhere: what is mounted in it is never the host's too. */
+	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &set) < 0)
+		return fail_sys(f, "set mount attributes (mount_setattr)", name);
+	return take_fd(&tree);
 }
 
 int mount_set_below(const char *path, uint64_t attr, struct fail *f)

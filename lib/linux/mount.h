@@ -18,6 +18,9 @@
  * here appears elsewhere, nor the other way round. */
 int mount_cut_off(struct fail *f);
 
+/* The same one way only: what the host mounts later appears here. */
+int mount_follow(struct fail *f);
+
 /* Sets `attr` on the mount at `path` and every mount below it. */
 int mount_set_below(const char *path, uint64_t attr, struct fail *f);
 
@@ -27,7 +30,11 @@ int mount_set_below(const char *path, uint64_t attr, struct fail *f);
  */
 int mount_copy(int at, uint64_t attr, const char *name, struct fail *f);
 
-/* The same without the mounts below. */
+/* The same, and what the host mounts below later appears in the copy, but not the other way
+ * round. Called before mount_cut_off(). */
+int mount_copy_follow(int at, uint64_t attr, const char *name, struct fail *f);
+
+/* mount_copy() without the mounts below. */
 int mount_copy_one(int at, uint64_t attr, const char *name, struct fail *f);
 
 /*

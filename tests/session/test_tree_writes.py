@@ -11,11 +11,13 @@ import hostfiles  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
+from autofs import Automount  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
 from ssh import background, run, ssh  # noqa: E402
 
 POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice, bob\nbox = t\n"
 KEEP = "/srv/keep"
+MS_SHARED = 1 << 20
 
 
 def session(keys, script, user="alice"):
@@ -127,6 +129,61 @@ def a_directory_for_layers_that_is_not_roots_alone_refuses():
         os.chmod(KEEP, 0o755)
         contains(refusal(f"writes = keep:{KEEP}\n"), "0700", "why")
     contains(refusal("writes = keep:/srv/absent\n"), "/srv/absent", "why")
+
+
+class SharedHost:
+    """The host's mounts propagate, as under systemd."""
+
+    def __enter__(self):
+        kernel.mount("none", "/", None, kernel.MS_REC | MS_SHARED)
+
+    def __exit__(self, *_):
+        kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+
+
+def while_held(keys, doing, script):
+    """What the script prints in a session after `doing` has been done on the host."""
+    host.write_policy(POLICY.format(keys=keys))
+    with background("alice", "bash -s") as held:
+        held.stdin.write(b"echo in\n")
+        equal(held.read_line(), "in", "the login")
+        doing()
+        held.stdin.write(script.encode() + b"\n")
+        line = held.read_line()
+        held.end_of_input()
+        held.wait(10)
+    return line
+
+
+@test
+def later_mounts_are_hidden_or_followed():
+    def come():
+        kernel.mount("t", "/srv/other", "tmpfs")
+        os.mkdir("/srv/other/came")
+
+    for keys, wanted in (("", "0"), ("propagation = slave\nread_only = none\n", "1")):
+        with SharedHost():
+            before = leftovers.mounts()
+            equal(while_held(keys, come, "ls /srv/other | wc -l"), wanted, keys)
+            kernel.unmount("/srv/other")
+            equal(leftovers.mounts(), before, "the host's mounts")
+
+
+@test
+def automounts_are_followed_and_nothing_else():
+    os.makedirs("/auto", exist_ok=True)
+    def come():
+        os.listdir("/auto/bob")
+        kernel.mount("t", "/srv/other", "tmpfs")
+
+    with SharedHost():
+        with Automount("/auto", ["alice", "bob", "carol"], 2001):
+            keys = "propagation = autofs\nbind.a = /auto:/mnt\n"
+            line = while_held(keys, come, "echo $(ls /mnt; grep -c /srv/other /proc/self/mountinfo; "
+                              "ls -d /mnt/carol/.)")
+            equal(line, "bob 0 /mnt/carol/.", "what the session sees")
+            kernel.unmount("/srv/other")
+    os.rmdir("/auto")
 
 
 def main():
