@@ -113,18 +113,13 @@ int nft_run(const char *commands, struct fail *f)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-struct chain_seen {
-	char name[80];
-	unsigned use;
-};
-
-static bool read_chain(const struct nlmsghdr *message, struct chain_seen *out)
+bool nft_read_chain(struct nft_seen *out, const struct nlmsghdr *message)
 {
 	int left = (int)message->nlmsg_len - (int)NLMSG_SPACE(sizeof(struct nfgenmsg));
 	struct nlattr *a = (struct nlattr *)((char *)(uintptr_t)message +
 		NLMSG_SPACE(sizeof(struct nfgenmsg)));
 
-	*out = (struct chain_seen){ 0 };
+	*out = (struct nft_seen){ 0 };
 	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN) || left < 0)
 		return false;
 	for (; nla_ok(a, left); a = nla_next(a, &left)) {
@@ -156,10 +151,10 @@ struct count {
 static int count_chain(const struct nlmsghdr *message, void *arg, struct fail *f)
 {
 	struct count *count = arg;
-	struct chain_seen seen;
+	struct nft_seen seen;
 
 	(void)f;
-	for (size_t i = 0; read_chain(message, &seen) && i < count->n; i++)
+	for (size_t i = 0; nft_read_chain(&seen, message) && i < count->n; i++)
 		count->good += strcmp(seen.name, count->chains[i].chain) == 0 &&
 			seen.use == count->chains[i].rules;
 	return 0;
@@ -191,13 +186,13 @@ struct walk {
 static int visit_chain(const struct nlmsghdr *message, void *arg, struct fail *f)
 {
 	struct walk *walk = arg;
-	struct chain_seen seen;
+	struct nft_seen seen;
 	struct nlattr *table = nlmsg_find_attr((struct nlmsghdr *)(uintptr_t)message,
 		sizeof(struct nfgenmsg), NFTA_CHAIN_TABLE);
 
 	(void)f;
 	/* The kernel's list is of the whole family. */
-	if (table && nla_strcmp(table, walk->table) == 0 && read_chain(message, &seen))
+	if (table && nla_strcmp(table, walk->table) == 0 && nft_read_chain(&seen, message))
 		walk->each(seen.name, walk->arg);
 	return 0;
 }

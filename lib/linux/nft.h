@@ -12,6 +12,7 @@
 
 #include "lib/base/fail.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Carries out commands of nft(8), a line each, as one transaction: all of them or none. */
@@ -30,5 +31,13 @@ int nft_has_chains(const struct nft_chain *chains, size_t n, struct fail *f);
 /* Calls `each` for every chain of the table. -1 failed. */
 int nft_each_chain(int family, const char *table, void (*each)(const char *chain, void *arg),
 	void *arg, struct fail *f);
+
+/* Reads one message NFT_MSG_NEWCHAIN; false when it is none or malformed. Pure. */
+struct nlmsghdr;
+struct nft_seen {
+	char name[80];
+	unsigned use; /* rules in it */
+};
+bool nft_read_chain(struct nft_seen *out, const struct nlmsghdr *message);
 
 #endif

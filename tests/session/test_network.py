@@ -450,7 +450,7 @@ def many_boxes_live_at_once():
         equal(len(net.boxes()), MANY, "boxes")
         links = net.run("ip", "-o", "link").count("@if")
         equal(links, MANY, "links")
-        equal(net.run("nft", "list", "ruleset").count("chain"), 2, "chains for all of them")
+        equal(net.run("nft", "list", "ruleset").count("chain"), 3, "chains for all of them")
     finally:
         for box in boxes:
             if hasattr(box, "process"):
