@@ -56,7 +56,7 @@ def sudoers(text):
 
 def write_doas():
     hostfiles.write("/etc/doas.conf", "permit nopass keepenv root as alice\n"
-                                      "permit nopass root as bob\n"
+                                      "permit nopass root as bob\npermit nopass root as carol\n"
                                       "permit nopass bob as alice\n", 0o600)
 
 
