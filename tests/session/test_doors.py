@@ -13,7 +13,7 @@ import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
 from doors import DOORS, OWN_PID_NS, WHERE  # noqa: E402
-from report import contains, equal, test, true  # noqa: E402
+from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import run  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -201,9 +201,16 @@ def the_box_belongs_to_the_user_and_not_to_the_caller():
         host.switch_off("sudo")
 
 
-def from_inside(words, nested="refuse", box="", more=""):
+# What sudo needs to work in a box, as the vendor's box `shell` has it.
+LOOSE = ("no_new_privs = no\n"
+         "capabilities = chown, dac_override, fowner, fsetid, kill, setgid, setuid, audit_write\n")
+
+
+def from_inside(words, nested="refuse", box=LOOSE):
+    """The command in alice's box; sudo and su in it meet the module as well."""
     host.write_policy(f"[global]\nnested = {nested}\n[box student]\n{box}"
-                      f"[rule students]\ngroup = students\nbox = student\n{more}")
+                      "[rule students]\ngroup = students\nbox = student\n"
+                      "[rule bob]\nuser = bob\nbox = base\n")
     for service in ("su", "sudo"):
         host.switch_on(service)
     try:
@@ -216,9 +223,66 @@ def from_inside(words, nested="refuse", box="", more=""):
 
 @test
 def nobody_gains_another_user_inside_with_no_new_privs():
-    done = from_inside("sudo -n id -u; su bob -c id")
+    done = from_inside("sudo -n id -u; su bob -c id", box="")
     true(done.returncode != 0 and "2002" not in done.stdout and done.stdout.strip() != "0",
          "sudo and su inside gain nothing", (done.returncode, done.stdout))
+
+
+@test
+def root_and_the_own_user_stay_in_the_box():
+    done = from_inside(f"{WHERE}; sudo -n sh -c '{WHERE}; id -u'; "
+                       f"sudo -n -u alice sh -c '{WHERE}; id -u'; "
+                       f"sudo -n su alice -c '{WHERE}; id -u'")
+    equal(done.returncode, 0, f"status ({done.stdout}{done.stderr})")
+    here, root, zero, own, uid, by_su, uid_by_su = done.stdout.split()
+    true(here != OWN_PID_NS, "in a box", here)
+    equal((root, own, by_su), (here, here, here), "all in the same box")
+    equal((zero, uid, uid_by_su), ("0", "2001", "2001"), "uids")
+
+
+@test
+def another_user_inside_is_refused_or_stays_as_the_policy_says():
+    log = host.LogMark()
+    done = from_inside("sudo -n -u bob id -u; echo ended=$?")
+    true("2002" not in done.stdout and "ended=0" not in done.stdout, "nested = refuse",
+         (done.stdout, done.stderr))
+    contains("\n".join(log.ours()), "another user's box", "the log says why")
+    done = from_inside(f"{WHERE}; sudo -n -u bob sh -c '{WHERE}; id -u'", nested="stay")
+    equal(done.returncode, 0, f"status ({done.stdout}{done.stderr})")
+    here, there, uid = done.stdout.split()
+    equal((there, uid), (here, "2002"), "nested = stay: bob in alice's box")
+
+
+# ---- how it ends -------------------------------------------------------------------------------
+
+@test
+def a_killed_door_ends_its_box():
+    """Nobody closes the session: the end of the application's process is enough."""
+    for name in ("su", "sudo", "doas", "runuser"):
+        door = DOORS[name]
+        door.switch_on()
+        try:
+            with door.open() as terminal:
+                terminal.line("sleep 611 & setsid sleep 611 & echo run''ning")
+                terminal.expect("^running", 20)
+                os.kill(terminal.pid, 9)
+                wait_until(lambda: not run(["pgrep", "-fx", "sleep 611"]).stdout,
+                           f"{name}: all of the box is gone", 20)
+        finally:
+            door.switch_off()
+        table[name]["close"] = "yes, killed too"
+
+
+@test
+def the_last_one_out_takes_what_was_left_behind():
+    for door in COMMAND_DOORS:
+        door.switch_on()
+        try:
+            door.run("setsid sleep 612 >/dev/null 2>&1 </dev/null & exit 0")
+            wait_until(lambda: not run(["pgrep", "-fx", "sleep 612"]).stdout,
+                       f"{door.name}: what was left is gone", 20)
+        finally:
+            door.switch_off()
 
 
 # ---- jobs --------------------------------------------------------------------------------------
