@@ -159,12 +159,16 @@ RUN_TESTS = LOGINBOX_BUILD=$(B) tests/run
 setup: ## install what Debian 12 lacks to build and test
 	@tests/setup
 
+# The same product with another number of the wire: what an upgrade meets on a host.
+other:
+	@$(MAKE) --no-print-directory -s B=build/other CPPFLAGS='$(CPPFLAGS) -DWIRE_VERSION=4242u' all
+
 check: setup ## build, and pass all tests at reduced counts
-	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory all unit other
 	@$(RUN_TESTS)
 
 soak: setup ## the same with the full counts; takes long
-	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory all unit other
 	@COUNT_SCALE=0 $(RUN_TESTS)
 
 demo: setup ## one real ssh login with a box and one without, side by side
@@ -196,5 +200,5 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all unit install uninstall clean help setup check soak demo bench sanitize coverage lint deb
+.PHONY: all unit other install uninstall clean help setup check soak demo bench sanitize coverage lint deb
 .DEFAULT_GOAL := all

@@ -15,10 +15,12 @@ static void tell_state(struct keeper *k, int peer)
 	struct wire_state state = { .head = WIRE_HEAD(WIRE_STATE),
 		.uid = k->box.uid,
 		.init_pid = (uint32_t)k->build.init_pid,
-		.n_sessions = (uint32_t)k->sessions.n,
-		.age_s = (uint64_t)time(NULL) - k->note.made };
+		.n_sessions = (uint32_t)k->sessions.n };
+	uint64_t now = (uint64_t)time(NULL);
 	struct fail f = { 0 };
 
+	/* The host's clock may have been set back. */
+	state.age_s = now > k->note.made ? now - k->note.made : 0;
 	text_copy(state.id, sizeof(state.id), k->box.id);
 	snprintf(state.user, sizeof(state.user), "%.63s", k->note.user);
 	text_copy(state.box, sizeof(state.box), k->note.box);
