@@ -6,6 +6,7 @@
 #include "lib/linux/cwd.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/keys.h"
+#include "lib/linux/label.h"
 #include "lib/linux/ns.h"
 #include "lib/linux/rlimit.h"
 #include "lib/linux/seccomp.h"
@@ -81,6 +82,9 @@ int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered,
 		cwd[0] = '\0';
 	/* While /proc/self is still ours: inside, this process has no number. */
 	if (fds_seal_handles(f) < 0)
+		return -1;
+	if ((verdict->apparmor[0] && label_at_exec(LABEL_APPARMOR, verdict->apparmor, f) < 0) ||
+		(verdict->selinux[0] && label_at_exec(LABEL_SELINUX, verdict->selinux, f) < 0))
 		return -1;
 	/* Also read inside: without it, each capability is asked for by itself. */
 	OWN_FD status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);

@@ -225,6 +225,11 @@ static const struct probe probes[] = {
 	{ "processes = hidden", wants_hidepid, probe_can_hidepid, "use Linux 5.8, or processes = own" },
 	{ "seccomp", wants_call_filter, probe_can_filter_calls,
 		"use a kernel with CONFIG_SECCOMP_FILTER" },
+	{ "limits of a box", wants_always, probe_can_group,
+		"mount the cgroup hierarchy writable with this controller, or take the key out", true },
+	{ "hard limits", wants_always, probe_can_raise, "raise it where the services are started",
+		true, true },
+	{ "label", wants_always, probe_can_label, "load it, or say 'inherited'", true },
 };
 
 static bool is_given(const struct policy *policy, const struct box *box)
@@ -246,7 +251,8 @@ static void run(const struct probe *probe, const struct policy *policy, struct f
 		if (!counts || !probe->wants(&of) || (asked++ && !probe->for_each))
 			continue;
 		if (!probe->can(&of, why, sizeof(why)))
-			findings_add(out, SEVERITY_ERROR, of.box->at[0] ? of.box->at : of.box->name,
+			findings_add(out, probe->warns ? SEVERITY_WARNING : SEVERITY_ERROR,
+				of.box->at[0] ? of.box->at : of.box->name,
 				probe->todo, "%s: %s", probe->name, why);
 	}
 }

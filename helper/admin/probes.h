@@ -27,6 +27,7 @@ struct probe {
 	bool (*can)(const struct probe_of *of, char *why, size_t size);
 	const char *todo;
 	bool for_each; /* the answer depends on the box; else the first that wants it is asked for */
+	bool warns;    /* logins work all the same */
 };
 
 /* Asks for every box that a rule gives, and for base when none does. */
@@ -44,6 +45,9 @@ bool probe_can_overlay(const struct probe_of *of, char *why, size_t size);
 bool probe_can_hidepid(const struct probe_of *of, char *why, size_t size);
 bool probe_can_link(const struct probe_of *of, char *why, size_t size);
 bool probe_can_filter_packets(const struct probe_of *of, char *why, size_t size);
+bool probe_can_group(const struct probe_of *of, char *why, size_t size);
+bool probe_can_raise(const struct probe_of *of, char *why, size_t size);
+bool probe_can_label(const struct probe_of *of, char *why, size_t size);
 bool probe_can_filter_calls(const struct probe_of *of, char *why, size_t size);
 
 #endif

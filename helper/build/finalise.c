@@ -21,6 +21,7 @@
 #include "helper/build/filter.h"
 #include "lib/linux/caps.h"
 #include "lib/linux/keys.h"
+#include "lib/linux/label.h"
 #include "lib/linux/rlimit.h"
 #include "lib/linux/seccomp.h"
 
@@ -144,6 +145,9 @@ int finalise(const struct plan *plan, const struct rlimit *had, int filter, stru
 		  : finalise_user(who->uid, who->gid, who->groups, who->n_groups, f) < 0)
 		return -1;
 	if (boxed && plan->no_new_privs && caps_no_new_privs(f) < 0)
+		return -1;
+	if (boxed && ((plan->apparmor[0] && label_at_exec(LABEL_APPARMOR, plan->apparmor, f) < 0) ||
+			     (plan->selinux[0] && label_at_exec(LABEL_SELINUX, plan->selinux, f) < 0)))
 		return -1;
 	if (keys_renew(f) < 0 || set_limits(plan, had, true, f) < 0)
 		return -1;

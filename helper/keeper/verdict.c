@@ -48,6 +48,8 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 		.umask = plan->umask_set ? plan->umask : WIRE_UMASK_KEPT,
 		.n_groups = (uint32_t)plan->n_groups,
 		.env_size = plan->env_size };
+	text_copy(out->apparmor, sizeof(out->apparmor), plan->apparmor);
+	text_copy(out->selinux, sizeof(out->selinux), plan->selinux);
 	memcpy(out->groups, plan->groups, plan->n_groups * sizeof(plan->groups[0]));
 	memcpy(out->env, plan->env, plan->env_size);
 	fill_head(out, plan, id);

@@ -223,9 +223,9 @@ struct key {
 		"write only where the plan says so") \
 	KEY(USERNS, IN_BOX, "userns", KIND_WORD, "host", "self", "host", NULL, \
 		"user namespace of the box") \
-	KEY(APPARMOR, IN_BOX, "apparmor", KIND_LATER, "", "", "inherited", NULL, \
+	KEY(APPARMOR, IN_BOX, "apparmor", KIND_TEXT, "", "", "inherited", NULL, \
 		"AppArmor profile") \
-	KEY(SELINUX, IN_BOX, "selinux", KIND_LATER, "", "", "inherited", NULL, "SELinux label") \
+	KEY(SELINUX, IN_BOX, "selinux", KIND_TEXT, "", "", "inherited", NULL, "SELinux label") \
 	KEY(GROUPS_ADD, IN_BOX, "groups_add", KIND_PATTERNS, "none", "", "none", NULL, "more groups") \
 	KEY(UMASK, IN_BOX, "umask", KIND_UMASK, "login.defs", "", "login.defs", NULL, "file mode mask") \
 	KEY(ENV, IN_BOX, "env.LABEL", KIND_PAIR, "none", "", NULL, NULL, \

@@ -88,6 +88,8 @@ void plan_hash(struct plan *plan)
 	}
 	add_number(&h, plan->limit_per_session);
 	add_number(&h, plan->ambient);
+	add_text(&h, plan->apparmor);
+	add_text(&h, plan->selinux);
 	add_number(&h, plan->n_groups);
 	for (size_t i = 0; i < plan->n_groups; i++)
 		add_number(&h, plan->groups[i]);

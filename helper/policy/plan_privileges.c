@@ -2,6 +2,8 @@
 
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/label.h"
 #include "lib/linux/path.h"
 #include "lib/linux/seccomp_make.h"
 
@@ -50,12 +52,39 @@ static int fill_filter(struct plan *plan, const struct box *box, struct fail *f)
 	return *seccomp == '/' ? read_profile(plan, seccomp, f) : 0;
 }
 
+/* A label that is named and not there is a refusal: nobody is let in with less. */
+static int read_label(enum label_kind kind, const struct setting *s, char *out, size_t size,
+	struct fail *f)
+{
+	if (strcmp(s->text, "inherited") == 0)
+		return 0;
+	if (!text_copy(out, size, s->text))
+		return fail_say(f, FAIL_REFUSED, "take on label", s->text, "it is too long");
+	return label_check(kind, s->text, f);
+}
+
+static int fill_labels(struct plan *plan, const struct box *box, struct fail *f)
+{
+	if (read_label(LABEL_APPARMOR, get(box, KEY_APPARMOR), plan->apparmor,
+		    sizeof(plan->apparmor), f) < 0)
+		return -1;
+	return read_label(LABEL_SELINUX, get(box, KEY_SELINUX), plan->selinux,
+		sizeof(plan->selinux), f);
+}
+
+int plan_labels_check(const struct box *box, struct fail *f)
+{
+	struct plan plan = { 0 };
+
+	return fill_labels(&plan, box, f);
+}
+
 int plan_privileges(struct plan *plan, const struct box *box, struct fail *f)
 {
 	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
 	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
 	plan->ambient = get(box, KEY_AMBIENT)->value.number;
-	return fill_filter(plan, box, f);
+	return fill_filter(plan, box, f) < 0 ? -1 : fill_labels(plan, box, f);
 }
 
 int plan_privileges_check(const struct box *box, struct fail *f)

@@ -15,4 +15,7 @@ int plan_privileges(struct plan *plan, const struct box *box, struct fail *f);
 /* For check: whether this host can do what the box says. FAIL_POLICY, FAIL_SYSTEM. */
 int plan_privileges_check(const struct box *box, struct fail *f);
 
+/* Whether this host has the labels that the box names. */
+int plan_labels_check(const struct box *box, struct fail *f);
+
 #endif

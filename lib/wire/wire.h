@@ -103,6 +103,7 @@ struct wire_verdict {
 	uint32_t no_new_privs;
 	uint32_t filtered; /* a filter of system calls comes as a second descriptor */
 	uint64_t capabilities; /* bounding set kept */
+	char apparmor[128], selinux[256]; /* "" for what is inherited */
 	uint32_t umask;        /* or WIRE_UMASK_KEPT */
 	uint32_t n_groups, groups[WIRE_GROUPS]; /* added to the user's */
 	uint32_t env_size;

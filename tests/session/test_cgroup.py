@@ -160,7 +160,10 @@ def what_the_host_cannot_limit_refuses_the_login_and_check_says_so():
         true(done.returncode != 0 and "in\n" != done.stdout, f"{key}: a login is refused")
         contains(mark.results()[-1]["result"], "denied", f"{key}: the log")
         true(any(why in line for line in mark.ours()), f"{key}: the reason", mark.ours())
+        contains(run(["loginbox", "check", "--here"]).stdout, why, f"{key}: check --here")
         equal(groups(), [], f"{key}: nothing is left")
+    policy("tasks_max = 50\nmemory_max = 64M")
+    equal(run(["loginbox", "check", "--here"]).returncode, 0, "what it can limit is well")
 
 
 @test

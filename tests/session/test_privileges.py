@@ -206,6 +206,33 @@ def set_uid_programs_gain_nothing_unless_the_policy_says_so():
 
 
 @test
+def the_shell_box_has_sudo_and_little_else():
+    host.write_policy("[rule r]\nuser = alice\nbox = shell\n")
+    equal(ssh("alice", "sudo -n id -u").stdout, "0\n", "sudo")
+    for path, writable in (("/usr/x", False), ("/etc/x", False), ("/srv/x", False),
+                           ("/var/lib/x", False), ("/tmp/x", True), ("/var/tmp/x", True),
+                           ("/var/mail/x", True), ("/home/alice/x", True)):
+        done = ssh("alice", f"sudo -n sh -c 'touch {path} && rm {path}'")
+        equal(done.returncode == 0, writable, f"root inside writes {path}")
+    equal(ssh("alice", "sudo -n ls -A /root").stdout, "", "/root is empty")
+    true(ssh("alice", "sudo -n mount -o remount,rw /").returncode != 0, "mounting")
+    contains(run(["loginbox", "check"]).stdout, "owns the host's files", "check warns")
+
+
+@test
+def a_label_that_is_named_and_not_there_refuses():
+    for key, module in (("apparmor", "AppArmor"), ("selinux", "SELinux")):
+        box(f"{key} = nothing-of-this-name")
+        mark = host.LogMark()
+        true(ssh("alice", "true").returncode != 0, f"{key}: through PAM")
+        true(f"this host has no {module}" in mark.ours()[-1] or "no such profile" in mark.ours()[-1],
+             f"{key}: the log", mark.ours()[-1])
+        true(host.as_user("alice", [host.HELPER, "-c", "true"]).returncode != 0,
+             f"{key}: the shell door")
+        contains(run(["loginbox", "check", "--here"]).stdout, "label:", f"{key}: check --here")
+
+
+@test
 def odd_capabilities_and_securebits_of_the_caller_do_not_come_along():
     """Inheritable and ambient capabilities, extra groups and scheduling of a root caller."""
     box("")
