@@ -24,7 +24,7 @@ import host  # noqa: E402
 import measure  # noqa: E402
 from measure import median, ratio  # noqa: E402
 
-PARTS = ("main", "join", "memory", "calls", "rest", "mounts", "many", "ssh")
+PARTS = ("main", "join", "memory", "calls", "rest", "wired", "mounts", "many", "ssh")
 STAYS = ["/bin/sh", "-c", "echo r; read x"]
 
 
@@ -143,7 +143,7 @@ def is_init(pid, name):
 def measure_memory(found):
     """KiB of PSS of what stays beside the application, a session: {case: (KiB, processes)}"""
     seen = {}
-    n = 8
+    n = 32
     cases.write_policy("session")
     for name in ("product", *cases.PEERS):
         if not found[name]["words"] or name in ("crun", "runc"):
@@ -188,6 +188,21 @@ def measure_calls(found):
 
 def measure_rest(rounds):
     return measure.run_meter([("product", cases.product(cases.TRUE))], rounds, 500)["product"]
+
+
+def measure_wired(found, rounds):
+    """The product with a link, an address and a route; the peers without."""
+    cases.write_policy(wired=True)
+    links = measure.inventory(cases.product)["links"]
+    if links != {"lo": 1, "eth0": 1}:
+        raise RuntimeError(f"links of a wired box: {links}")
+    rows = [("product", cases.product(cases.TRUE))]
+    rows += [(name, found[name]["words"](cases.TRUE)) for name in cases.PEERS
+             if found[name]["words"] and not found[name].get("differs")]
+    seen = measure.run_meter(rows, rounds)
+    cases.write_policy()
+    return {name: {key: ratio(seen["product"], seen[name], key) for key in ("wall", "cpu")}
+            for name in seen}
 
 
 def mount_many(n):
@@ -274,6 +289,7 @@ def main():
     steps = {"join": lambda: measure_join(found, given.rounds),
              "memory": lambda: measure_memory(found), "calls": lambda: measure_calls(found),
              "rest": lambda: measure_rest(max(given.rounds // 6, 5)),
+             "wired": lambda: measure_wired(found, max(given.rounds // 6, 5)),
              "mounts": lambda: measure_mounts(found, max(given.rounds // 3, 5)),
              "many": lambda: measure_many(given.many, max(given.rounds // 3, 5)),
              "ssh": lambda: measure_ssh(max(given.rounds // 3, 5))}

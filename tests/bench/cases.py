@@ -37,6 +37,14 @@ share = {share}
 group = students
 box = bench
 """
+NETWORK = """\
+[network bench]
+subnet = 10.77.0.0/16
+uids = 2000-2999
+[box wired]
+inherit = bench
+network = bench
+"""
 PAM_HEAD = "auth required pam_permit.so\naccount required pam_permit.so\n"
 PAM_BASE = "session required pam_permit.so\n"
 NAMESPACE_CONF = "".join(f"{path} {TOOLS}/inst/{name}/ user root\n"
@@ -44,8 +52,12 @@ NAMESPACE_CONF = "".join(f"{path} {TOOLS}/inst/{name}/ user root\n"
 PEERS = ("bwrap", "crun", "runc", "nsjail", "firejail", "minijail0", "systemd-nspawn")
 
 
-def write_policy(share="user"):
-    host.write_policy(POLICY.format(share=share))
+def write_policy(share="user", wired=False):
+    """`wired`: the same box with a veth, an address and a route instead of lo alone."""
+    text = POLICY.format(share=share)
+    if wired:
+        text = NETWORK + text.replace("\nbox = bench", "\nbox = wired")
+    host.write_policy(text)
 
 
 def prepare():
