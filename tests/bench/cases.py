@@ -34,7 +34,7 @@ seccomp = none
 user_namespaces = yes
 share = {share}
 [rule bench]
-group = students
+group = students, staffers
 box = bench
 """
 NETWORK = """\
@@ -111,8 +111,8 @@ def host_namespaces():
 
 # ---- the cases: a name, and the words of a line for the meter --------------------------------
 
-def product(payload):
-    return ["pam", "lb-product", USER, *payload]
+def product(payload, user=USER):
+    return ["pam", "lb-product", user, *payload]
 
 
 def empty(payload):
