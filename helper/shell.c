@@ -51,8 +51,8 @@ static bool is_off(void)
 	OWN_FD dir = -1;
 
 	return path_open_directory(&dir, LOGINBOX_RUN, &ignored) == 0 &&
-		fstatat(dir, "off", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		st.st_uid == 0;
+	       fstatat(dir, "off", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_uid == 0;
 }
 
 static int make_plan(struct shell *s, struct fail *f)
@@ -190,8 +190,8 @@ int shell_run(struct caller *caller, int argc, char **argv)
 /* ---- the last exec inside a box ----------------------------------------------------------- */
 
 /* Whose shell, and which; false with `f` when this is no place for it. */
-static bool find_last(char *shell, size_t size, const struct marker *marker, uid_t uid,
-	struct fail *f)
+static bool find_last(
+	char *shell, size_t size, const struct marker *marker, uid_t uid, struct fail *f)
 {
 	struct account account;
 

@@ -67,13 +67,14 @@ char **shell_words(const char *shell, char **argv, char *const *env)
 	return words[0] ? words : NULL;
 }
 
-char **shell_environment(const struct caller *caller, const struct account *who, const char *home,
-	const char *shell)
+char **shell_environment(
+	const struct caller *caller, const struct account *who, const char *home, const char *shell)
 {
 	static char *env[CALLER_ENV_MAX + 8];
 	size_t n = 0;
 
-	if (asprintf(&env[n++], "HOME=%s", home) < 0 || asprintf(&env[n++], "USER=%s", who->name) < 0 ||
+	if (asprintf(&env[n++], "HOME=%s", home) < 0 ||
+		asprintf(&env[n++], "USER=%s", who->name) < 0 ||
 		asprintf(&env[n++], "LOGNAME=%s", who->name) < 0 ||
 		asprintf(&env[n++], "SHELL=%s", shell) < 0)
 		return NULL;
@@ -98,7 +99,8 @@ void shell_name(char **env, const char *shell)
 {
 	for (; *env; env++) {
 		char *pair;
-		if (strcmp(*env, "SHELL=" LOGINBOX_HELPER) == 0 && asprintf(&pair, "SHELL=%s", shell) >= 0)
+		if (strcmp(*env, "SHELL=" LOGINBOX_HELPER) == 0 &&
+			asprintf(&pair, "SHELL=%s", shell) >= 0)
 			*env = pair;
 	}
 }

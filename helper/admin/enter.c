@@ -19,11 +19,9 @@ static int enter_box(const struct wire_state *box, const struct guest_words *wor
 	struct plan plan = { 0 };
 	struct fail f = FAIL_BY("");
 
-	request = (struct request){ .door = DOOR_ADMIN,
-		.service = SERVICE,
-		.rhost = "",
-		.ruser = "root",
-		.tty = "" };
+	request = (struct request){
+		.door = DOOR_ADMIN, .service = SERVICE, .rhost = "", .ruser = "root", .tty = ""
+	};
 	if (account_by_uid(&request.account, box->uid, &f) < 0 ||
 		policy_load(&policy, words->conf_dir, &f) < 0 ||
 		plan_make_box(&plan, policy, &request, box->box, &f) < 0)

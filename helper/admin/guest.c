@@ -69,9 +69,9 @@ static char **make_words(const char *shell, char **command)
 		const char *base = strrchr(shell, '/');
 		return asprintf(&words[0], "-%s", base ? base + 1 : shell) < 0 ? NULL : words;
 	}
-	words[0] = words[3] = (char *)(uintptr_t)"sh";
-	words[1] = (char *)(uintptr_t)"-c";
-	words[2] = (char *)(uintptr_t)"exec \"$@\"";
+	words[0] = words[3] = (char *)(uintptr_t) "sh";
+	words[1] = (char *)(uintptr_t) "-c";
+	words[2] = (char *)(uintptr_t) "exec \"$@\"";
 	memcpy(words + 4, command, n * sizeof(*words));
 	return words;
 }

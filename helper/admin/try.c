@@ -9,14 +9,15 @@
 
 static int try_plan(const struct plan *plan, char **command)
 {
-	static const char *const unboxed[] = { "is not boxed", "is refused", "is not boxed (monitor)" };
+	static const char *const unboxed[] = { "is not boxed", "is refused",
+		"is not boxed (monitor)" };
 
 	if (plan->verdict == VERDICT_BOX)
 		return guest_run(plan, SERVICE, NULL, command);
 	fprintf(stderr, "loginbox: %s %s: %s\n", plan->account->name,
-		unboxed[plan->verdict == VERDICT_IGNORE       ? 0
-				: plan->verdict == VERDICT_DENY ? 1
-								: 2],
+		unboxed[plan->verdict == VERDICT_IGNORE ? 0
+			: plan->verdict == VERDICT_DENY ? 1
+							: 2],
 		plan->why[0] ? plan->why : "mode = monitor");
 	return EXIT_REFUSED;
 }
@@ -25,11 +26,9 @@ int admin_try(const struct admin_verb *verb, int argc, char **argv)
 {
 	struct guest_words words;
 	struct policy *policy = NULL;
-	struct request request = { .door = DOOR_ADMIN,
-		.service = SERVICE,
-		.rhost = "",
-		.ruser = "root",
-		.tty = "" };
+	struct request request = {
+		.door = DOOR_ADMIN, .service = SERVICE, .rhost = "", .ruser = "root", .tty = ""
+	};
 	struct plan plan = { 0 };
 	struct fail f = FAIL_BY("");
 

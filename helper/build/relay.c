@@ -24,7 +24,7 @@
 #define PTMX "/dev/pts/ptmx"
 #define PTMX_INODE 2 /* of every devpts instance */
 #define DRAIN_MS 5000 /* for output that nobody reads any more */
-#define AGAIN_MS 50   /* while no process has the slave open */
+#define AGAIN_MS 50 /* while no process has the slave open */
 
 /* ---- the pair ---------------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ static bool is_ptmx(int fd)
 	struct statfs fs;
 
 	return fstat(fd, &st) == 0 && fstatfs(fd, &fs) == 0 && fs.f_type == DEVPTS_SUPER_MAGIC &&
-		st.st_ino == PTMX_INODE && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2);
+	       st.st_ino == PTMX_INODE && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2);
 }
 
 static void copy_settings(const struct relay *r)
@@ -62,7 +62,8 @@ int relay_open(struct relay *out, uid_t uid, struct fail *f)
 	if (master < 0)
 		return fail_sys(f, "open", PTMX);
 	if (!is_ptmx(master))
-		return fail_say(f, FAIL_SYSTEM, "open", PTMX, "it is no multiplexer of the box's own");
+		return fail_say(
+			f, FAIL_SYSTEM, "open", PTMX, "it is no multiplexer of the box's own");
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return fail_sys(f, "unlock terminal", PTMX);
 	OWN_FD slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -173,7 +174,7 @@ struct duty {
 	int status;
 	char bytes[4096];
 	size_t at, n; /* typed, not yet passed */
-	bool typing;  /* the caller's terminal is read */
+	bool typing; /* the caller's terminal is read */
 };
 
 static int open_signals(struct fail *f)

@@ -18,7 +18,7 @@
 
 struct relay {
 	int master, slave; /* -1: none of 0 to 2 is a terminal, so there is nothing to relay */
-	int tty;           /* which of 0 to 2 stands for the caller's terminal */
+	int tty; /* which of 0 to 2 stands for the caller's terminal */
 };
 
 /*

@@ -25,7 +25,7 @@ struct record {
 
 struct records {
 	const char *id, *user; /* of the box, borrowed */
-	int writer;            /* pidfd of the child that writes, -1: none */
+	int writer; /* pidfd of the child that writes, -1: none */
 	pid_t writer_pid;
 	struct record waiting[RECORDS_MAX];
 	size_t n;

@@ -124,7 +124,8 @@ void visit_become(const struct visit *v, const struct visit_program *program)
 	_exit(VISIT_SYSTEM);
 }
 
-static void __attribute__((noreturn)) be_program(struct visit *v, const struct visit_program *program)
+static void __attribute__((noreturn))
+be_program(struct visit *v, const struct visit_program *program)
 {
 	struct fail f = FAIL_BY("shell");
 

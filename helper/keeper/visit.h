@@ -25,11 +25,11 @@ struct visit_program {
 
 struct visit {
 	const struct plan *plan;
-	const char *service;       /* of whom the keeper tells */
-	const char *id;            /* this living box and no other; NULL: as the plan shares */
-	const struct rlimit *had;  /* the caller's limits, never exceeded; NULL: one's own */
-	bool fresh_pty;            /* the program gets a terminal of the box's own */
-	bool stays_root;           /* the caller's terminal is the administrator's */
+	const char *service; /* of whom the keeper tells */
+	const char *id; /* this living box and no other; NULL: as the plan shares */
+	const struct rlimit *had; /* the caller's limits, never exceeded; NULL: one's own */
+	bool fresh_pty; /* the program gets a terminal of the box's own */
+	bool stays_root; /* the caller's terminal is the administrator's */
 	void (*say)(const struct fail *); /* for the program's process, which then ends */
 
 	/* of visit itself */

@@ -104,7 +104,8 @@ class Daemon:
 
 def job(out, command):
     """A command of one line whose output appears in the file when it is whole."""
-    return f"({command}) > {shlex.quote(out)}.new 2>&1; mv {shlex.quote(out)}.new {shlex.quote(out)}"
+    name = shlex.quote(out)
+    return f"({command}) > {name}.new 2>&1; mv {name}.new {name}"
 
 
 def result_of(out):

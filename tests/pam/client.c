@@ -31,7 +31,8 @@ static int in_use;
 static volatile sig_atomic_t caught;
 static pid_t quiet;
 
-static int converse(int n, const struct pam_message **messages, struct pam_response **out, void *arg)
+static int converse(
+	int n, const struct pam_message **messages, struct pam_response **out, void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < n; i++)
@@ -82,7 +83,8 @@ static void wait_and_say(const char *word, pid_t pid)
 	else if (waitpid(pid, &status, 0) < 0)
 		printf("%s lost\n", word);
 	else
-		printf("%s %d\n", word, WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+		printf("%s %d\n", word,
+			WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
 }
 
 static void run(void)
@@ -225,7 +227,8 @@ int main(int argc, char **argv)
 		size_t n = strcspn(argv[i], "=");
 		const char *value = argv[i][n] ? argv[i] + n + 1 : "";
 		snprintf(word, sizeof(word), "%.*s", (int)n, argv[i]);
-		if (!do_pam(argv[1], word, value) && !do_process(word, value) && !do_state(word, value)) {
+		if (!do_pam(argv[1], word, value) && !do_process(word, value) &&
+			!do_state(word, value)) {
 			fprintf(stderr, "client: what is '%s'?\n", argv[i]);
 			return 100;
 		}

@@ -193,7 +193,8 @@ def forced(*words, **options):
 
 @test
 def a_forced_command_runs_what_the_client_asked_for_in_the_box():
-    asked = f"{WHERE}; printf '<%s>' 'a  b' \"\" c; echo; echo ${{SSH_ORIGINAL_COMMAND-unset}}; exit 9"
+    asked = (f"{WHERE}; printf '<%s>' 'a  b' \"\" c; echo; "
+             "echo ${SSH_ORIGINAL_COMMAND-unset}; exit 9")
     done = forced("ssh", "alice@host", asked)
     equal(done.returncode, 9, f"status ({done.stderr})")
     where, words, original, *_ = done.stdout.split("\n")

@@ -53,7 +53,8 @@ class Stacks:
 def session_lines(name):
     """The session lines of a stack in their order, with what it includes, as (control, words)."""
     found = []
-    with open(f"{STACKS}/{name}" if name in NAMES else host.pam_file(name), encoding="utf-8") as file:
+    path = f"{STACKS}/{name}" if name in NAMES else host.pam_file(name)
+    with open(path, encoding="utf-8") as file:
         for line in file:
             words = line.split("#")[0].split()
             if words[:1] == ["@include"]:

@@ -51,7 +51,9 @@ def gives_the_terminal_its_name(door):
         if door.name in FRESH:
             true(re.fullmatch(r"/dev/pts/\d+", name), "tty names the box's own pty", name)
         else:
-            number = host_terminal(terminal).rsplit("/", 1)[1] if door.name not in ("login", "sudo, use_pty") else None
+            number = None
+            if door.name not in ("login", "sudo, use_pty"):
+                number = host_terminal(terminal).rsplit("/", 1)[1]
             true(re.fullmatch(r"/dev/pts\d+", name), "tty names the terminal", name)
             true(number is None or name == f"/dev/pts{number}", "the number is the host's", name)
         same = terminal.ask("test $(tty) -ef /proc/self/fd/0 && test -c $(tty) && echo same")

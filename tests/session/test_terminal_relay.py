@@ -126,8 +126,8 @@ def the_outer_shell_keeps_its_jobs():
 
 def modes_after(end):
     """The terminal's modes before the relay and after it ended in some way."""
-    with Terminal(["bash", "-c", "trap '' HUP; read x; "
-                   f"{' '.join(AS_ALICE)} {HELPER}; echo ended=$?; read y"], env=IN_HOME) as terminal:
+    script = f"trap '' HUP; read x; {' '.join(AS_ALICE)} {HELPER}; echo ended=$?; read y"
+    with Terminal(["bash", "-c", script], env=IN_HOME) as terminal:
         before = modes(terminal)
         terminal.line("")
         terminal.expect(r"\$ $", 20)
@@ -167,7 +167,8 @@ def a_hang_up_ends_the_session():
 @test
 def pipes_pass_untouched():
     data = os.urandom(200_000)
-    done = host.as_user("alice", [HELPER, "-c", "cat; echo err >&2; exit 5"], input=data, text=False)
+    done = host.as_user("alice", [HELPER, "-c", "cat; echo err >&2; exit 5"], input=data,
+                        text=False)
     equal((done.returncode, done.stdout, done.stderr), (5, data, b"err\n"), "status and bytes")
 
 
