@@ -17,6 +17,7 @@ SBINDIR     ?= $(PREFIX)/sbin
 MANDIR      ?= $(PREFIX)/share/man
 DATADIR     ?= $(PREFIX)/share
 PAMDIR      ?= $(LIBDIR)/security
+DOCDIR      ?= $(DATADIR)/doc/loginbox
 HELPER_MODE ?= 4755
 WERROR      ?=
 ARCHIVES    ?= yes
@@ -41,7 +42,8 @@ HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
 else
 HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-OURS := -std=gnu11 -D_GNU_SOURCE -I. $(PATHS) $(WARN) -fvisibility=hidden -fPIC
+# The same bytes from every directory.
+OURS := $(call probe,-ffile-prefix-map=$(CURDIR)=.) -std=gnu11 -D_GNU_SOURCE -I. $(PATHS) $(WARN) -fvisibility=hidden -fPIC
 LINK := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
@@ -132,6 +134,9 @@ unit: $(UNIT_BIN) $(BENCH_BIN) $(ATTACK_BIN) ## build the unit tests, and what t
 
 -include $(shell find $(B) -name '*.d' -type f ! -path '*/packages/*' 2>/dev/null)
 
+PAGES    := $(wildcard etc/*.5 etc/*.7 pam/*.8 helper/*.8 helper/admin/*.8)
+EXAMPLES := $(patsubst etc/%,%,$(wildcard etc/examples/*/* etc/apparmor.d/*))
+
 install: all ## install below DESTDIR; switches nothing on
 	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(LIBEXECDIR)/loginbox $(DESTDIR)$(SBINDIR) \
 		$(DESTDIR)$(SYSCONFDIR)/security/loginbox.d $(DESTDIR)$(DATADIR)/loginbox/loginbox.d
@@ -141,14 +146,16 @@ install: all ## install below DESTDIR; switches nothing on
 	install -m 0644 $(wildcard etc/loginbox.d/*.conf) $(DESTDIR)$(DATADIR)/loginbox/loginbox.d/
 	test -e $(DESTDIR)$(SYSCONFDIR)/security/loginbox.conf || \
 		install -m 0644 etc/loginbox.conf $(DESTDIR)$(SYSCONFDIR)/security/
-	for page in $(wildcard etc/*.5 pam/*.8 helper/*.8 helper/admin/*.8); do \
+	for page in $(PAGES); do \
 		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	for file in $(EXAMPLES); do \
+		install -D -m 0644 etc/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 
 uninstall: ## remove what install put there; the policy stays
 	rm -f $(DESTDIR)$(PAMDIR)/pam_loginbox.so $(DESTDIR)$(LIBEXECDIR)/loginbox/loginbox-helper \
 		$(DESTDIR)$(SBINDIR)/loginbox
-	rm -rf $(DESTDIR)$(DATADIR)/loginbox
-	for page in $(notdir $(wildcard etc/*.5 pam/*.8 helper/*.8 helper/admin/*.8)); do \
+	rm -rf $(DESTDIR)$(DATADIR)/loginbox $(DESTDIR)$(DOCDIR)
+	for page in $(notdir $(PAGES)); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
 	-rmdir $(DESTDIR)$(LIBEXECDIR)/loginbox $(DESTDIR)$(SYSCONFDIR)/security/loginbox.d 2>/dev/null
 
