@@ -13,6 +13,7 @@
 #include "lib/base/own.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/path.h"
+#include "lib/linux/landlock.h"
 #include "lib/linux/rlimit.h"
 
 #include <errno.h>
@@ -246,6 +247,9 @@ int shell_last(const struct caller *caller, char **argv)
 			"it is not set-user-ID root, or its mount says nosuid, and this is no box");
 	else if (inside > 0)
 		find_last(shell, sizeof(shell), &marker, caller->ruid, &f);
+	/* Before the limits: it opens files. */
+	if (!fail_is_set(&f) && marker.landlock)
+		landlock_as_mounted(&f);
 	for (int i = 0; !fail_is_set(&f) && i < PLAN_LIMITS; i++)
 		if (marker.limits[i].set)
 			rlimit_set(i, marker.limits[i].soft, marker.limits[i].hard, &lowered, &f);

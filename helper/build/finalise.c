@@ -11,7 +11,8 @@
  *  7. capability    permitted, effective, inheritable: what is ambient, else emptied, and
  *     sets          read back, for a kernel whose securebits kept them
  *  8. no_new_privs, keyring: as the user, so that the user owns it
- *  9. late limits   as the user, who may lower them
+ *  9. Landlock      as the user, who has no_new_privs by now; then the late limits, which
+ *    and limits    as the user, who may lower them
  * 10. filter        of system calls: at the end, because it may forbid what stands above. But
  *                   without no_new_privs it needs CAP_SYS_ADMIN: then it comes before 2
  */
@@ -22,6 +23,7 @@
 #include "lib/linux/caps.h"
 #include "lib/linux/keys.h"
 #include "lib/linux/label.h"
+#include "lib/linux/landlock.h"
 #include "lib/linux/rlimit.h"
 #include "lib/linux/seccomp.h"
 
@@ -148,6 +150,8 @@ int finalise(const struct plan *plan, const struct rlimit *had, int filter, stru
 		return -1;
 	if (boxed && ((plan->apparmor[0] && label_at_exec(LABEL_APPARMOR, plan->apparmor, f) < 0) ||
 			     (plan->selinux[0] && label_at_exec(LABEL_SELINUX, plan->selinux, f) < 0)))
+		return -1;
+	if (boxed && plan->landlock && landlock_as_mounted(f) < 0)
 		return -1;
 	if (keys_renew(f) < 0 || set_limits(plan, had, true, f) < 0)
 		return -1;

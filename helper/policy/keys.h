@@ -219,7 +219,7 @@ struct key {
 		"filter of system calls") \
 	KEY(USER_NAMESPACES, IN_BOX, "user_namespaces", KIND_BOOL, "no, yes", "", "no", NULL, \
 		"whether the user may make user namespaces") \
-	KEY(LANDLOCK, IN_BOX, "landlock", KIND_WORD, "none", "auto", "none", "auto", \
+	KEY(LANDLOCK, IN_BOX, "landlock", KIND_WORD, "auto, none", "", "auto", NULL, \
 		"write only where the plan says so") \
 	KEY(USERNS, IN_BOX, "userns", KIND_WORD, "host", "self", "host", NULL, \
 		"user namespace of the box") \

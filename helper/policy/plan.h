@@ -147,6 +147,7 @@ struct plan {
 	uint64_t ambient; /* raised for the user, by the shell door */
 	bool no_new_privs;
 	char apparmor[128], selinux[256]; /* taken on at the exec; "" for what is inherited */
+	bool landlock; /* at the last exec, where the kernel has it */
 	bool umask_set; /* else as the login has it */
 	mode_t umask;
 	gid_t groups[PLAN_GROUPS_ADD]; /* added to the user's */

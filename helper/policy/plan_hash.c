@@ -88,6 +88,7 @@ void plan_hash(struct plan *plan)
 	}
 	add_number(&h, plan->limit_per_session);
 	add_number(&h, plan->ambient);
+	add_number(&h, plan->landlock);
 	add_text(&h, plan->apparmor);
 	add_text(&h, plan->selinux);
 	add_number(&h, plan->n_groups);

@@ -84,6 +84,9 @@ int plan_privileges(struct plan *plan, const struct box *box, struct fail *f)
 	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
 	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
 	plan->ambient = get(box, KEY_AMBIENT)->value.number;
+	/* It needs no_new_privs, and takes away what a user namespace is made for. */
+	plan->landlock = is_word(box, KEY_LANDLOCK, "auto") && plan->no_new_privs &&
+		is_word(box, KEY_USER_NAMESPACES, "no");
 	return fill_filter(plan, box, f) < 0 ? -1 : fill_labels(plan, box, f);
 }
 

@@ -15,6 +15,8 @@ int marker_make(char *out, size_t size, const struct plan *plan, const char *id)
 
 	text_add(&t, "id %s\nuid %u\nnested %s\nshell %s\n", id, plan->account->uid,
 		plan->nested == NESTED_STAY ? "stay" : "refuse", plan->shell ? plan->shell : "");
+	if (plan->landlock)
+		text_add(&t, "landlock auto\n");
 	for (int i = 0; i < PLAN_LIMITS; i++)
 		if (plan->limits[i].set)
 			text_add(&t, "limit %d %llu %llu\n", i, (unsigned long long)plan->limits[i].soft,
@@ -55,6 +57,8 @@ static bool read_line(char *line, struct marker *out)
 		out->uid = (uid_t)uid;
 		return true;
 	}
+	if (strcmp(line, "landlock") == 0)
+		return out->landlock = true;
 	if (strcmp(line, "nested") == 0) {
 		out->nested_stays = strcmp(value, "stay") == 0;
 		return true;

@@ -19,6 +19,7 @@ struct marker {
 	char id[16];
 	uid_t uid;
 	bool nested_stays;
+	bool landlock;
 	char shell[512];
 	struct limit limits[PLAN_LIMITS]; /* those that only a last exec can carry */
 };

@@ -232,6 +232,44 @@ def a_label_that_is_named_and_not_there_refuses():
         contains(run(["loginbox", "check", "--here"]).stdout, "label:", f"{key}: check --here")
 
 
+def process_inside():
+    """A process of alice's in another mount namespace than ours."""
+    ours = os.readlink("/proc/self/ns/mnt")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == 2001 and os.readlink(f"/proc/{pid}/ns/mnt") != ours:
+                return pid
+        except OSError:
+            continue
+    raise report.Failed("no process of alice's is in a box")
+
+
+def write_after_the_mount_was_opened():
+    """What becomes of a write below /usr when somebody makes that mount writable later."""
+    hostfiles.write("/usr/local/owned", "")
+    os.chown("/usr/local/owned", 2001, 2001)
+    run(["usermod", "-s", host.HELPER, "alice"])
+    try:
+        with background("alice", "echo in; read x; (echo a > /usr/local/owned) 2>&1 && echo written; "
+                        "echo end") as session:
+            equal(session.read_line(), "in", "the session")
+            done = run(["nsenter", "-t", process_inside(), "-m", "mount", "-o", "remount,bind,rw",
+                        "/usr"])
+            equal(done.returncode, 0, done.stderr)
+            session.stdin.write(b"go\n")
+            return session.read_line()
+    finally:
+        run(["usermod", "-s", "/bin/bash", "alice"])
+
+
+@test
+def landlock_holds_where_a_mount_was_opened_later():
+    box("")
+    contains(write_after_the_mount_was_opened(), "Permission denied", "with Landlock")
+    box("landlock = none")
+    equal(write_after_the_mount_was_opened(), "written", "without it")
+
+
 @test
 def odd_capabilities_and_securebits_of_the_caller_do_not_come_along():
     """Inheritable and ambient capabilities, extra groups and scheduling of a root caller."""
