@@ -71,6 +71,8 @@ def prepare():
     subprocess.run(["umount", "/home"], check=True)
     os.makedirs(HOME, 0o700)
     os.chown(HOME, UID, UID)
+    with open("/root/.ssh/id_test.pub", encoding="utf-8") as file:
+        hostfiles.authorize(HOME, UID, file.read())
     os.makedirs(TOOLS, exist_ok=True)
     for source in (f"{BUILD}/floor", f"{BUILD}/meter", f"{HERE}/inventory.py"):
         shutil.copy(source, TOOLS)
