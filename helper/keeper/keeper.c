@@ -211,14 +211,10 @@ int keeper_start(const struct plan *plan, const struct place *place,
 {
 	struct seat seat = { .login = *login, .lock = lock, .deadline_ms = deadline_ms };
 
-	seat.k = (struct keeper){ .plan = plan,
-		.place = *place,
-		.box = *box,
-		.build = { .init = -1, .control = -1, .ctl = -1, .keep = -1, .log_socket = -1 },
-		.listener = -1,
-		.guest = -1,
-		.filter = -1,
-		.records = { .writer = -1 } };
+	seat.k = KEEPER_EMPTY;
+	seat.k.plan = plan;
+	seat.k.place = *place;
+	seat.k.box = *box;
 
 	pid_t pid = login->helper_ends ? take_over(&seat) : fork();
 	if (pid == 0)

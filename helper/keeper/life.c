@@ -191,6 +191,7 @@ static void box_is_gone(struct keeper *k)
 	k->reaped = true;
 	if (k->network.lease.network[0])
 		network_undo(&k->place, &k->network.lease);
+	own_fd_close(&k->build.keep);
 	while (k->n_asking)
 		own_fd_close(&k->asking[--k->n_asking]);
 }

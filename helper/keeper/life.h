@@ -53,6 +53,16 @@ struct keeper {
 	size_t polls_room;
 };
 
+/* One with nothing open yet. */
+#define KEEPER_EMPTY \
+	((struct keeper){ .place = { .dir = -1 }, \
+		.build = { .init = -1, .control = -1, .ctl = -1, .keep = -1, .log_socket = -1 }, \
+		.log = { .inside = -1, .host = -1 }, \
+		.records = { .writer = -1 }, \
+		.listener = -1, \
+		.filter = -1, \
+		.guest = -1 })
+
 /* Opens the rendezvous of the box where the next login looks for it. */
 int life_open_rendezvous(struct keeper *k, struct fail *f);
 

@@ -50,13 +50,8 @@ static void new_box(void)
 	int pair[2];
 
 	plan = (struct plan){ .account = &account, .share_user = true, .hash = HASH };
-	k = (struct keeper){ .plan = &plan,
-		.place = { .dir = -1 },
-		.listener = -1,
-		.guest = -1,
-		.filter = -1,
-		.log = { .inside = -1, .host = -1 },
-		.build = { .init = -1, .control = -1, .ctl = -1, .log_socket = -1 } };
+	k = KEEPER_EMPTY;
+	k.plan = &plan;
 	n_apps = 0;
 	strcpy(k.note.user, "alice");
 	strcpy(k.note.hash, HASH);
