@@ -3,6 +3,7 @@
  * the module's servant, and descriptor 3 its socket; started by anybody else it is the
  * shell door; without root's rights it may only do a last exec inside a box.
  */
+#include "helper/carry.h"
 #include "helper/keeper/join.h"
 #include "helper/keeper/slim.h"
 #include "helper/keeper/title.h"
@@ -54,7 +55,8 @@ static int hear_module(struct wire_open *ask, struct session_login *login, struc
 			"module and helper are of different versions");
 	if (!ends(ask->user, sizeof(ask->user)) || !ends(ask->service, sizeof(ask->service)) ||
 		!ends(ask->rhost, sizeof(ask->rhost)) || !ends(ask->tty, sizeof(ask->tty)) ||
-		!ends(ask->conf, sizeof(ask->conf)))
+		!ends(ask->conf, sizeof(ask->conf)) || !ends(ask->carry[0], sizeof(ask->carry[0])) ||
+		!ends(ask->carry[1], sizeof(ask->carry[1])) || !ends(ask->carry[2], sizeof(ask->carry[2])))
 		return fail_err(f, EPROTO, "understand the module", LOGINBOX_MODULE);
 	*login = (struct session_login){ .service = ask->service,
 		.tty = ask->tty,
@@ -115,6 +117,7 @@ static int serve(struct service *s, struct fail *f)
 	unsigned limit_ms = s->plan.timeout_ms;
 	if (s->ask.deadline_ms && s->ask.deadline_ms < limit_ms)
 		limit_ms = s->ask.deadline_ms;
+	carry_gather(&s->plan, &s->ask, &s->login.fds);
 	return join_or_start(&s->plan, &s->login, began_ms + limit_ms, f);
 }
 

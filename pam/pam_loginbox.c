@@ -92,10 +92,23 @@ static const char *item(pam_handle_t *pamh, int which)
 	return pam_get_item(pamh, which, &value) == PAM_SUCCESS && value ? value : "";
 }
 
+/* What does not fit is not carried; the helper judges the rest. */
+static void fill_carried(struct wire_open *open, pam_handle_t *pamh)
+{
+	static const char *const names[WIRE_CARRIES] = WIRE_CARRIED;
+
+	for (size_t i = 0; i < WIRE_CARRIES; i++) {
+		const char *value = pam_getenv(pamh, names[i]);
+		if (value)
+			text_copy(open->carry[i], sizeof(open->carry[i]), value);
+	}
+}
+
 static bool fill_request(struct wire_open *open, pam_handle_t *pamh, const struct tell *tell,
 	const struct args *args)
 {
 	*open = (struct wire_open){ .deadline_ms = args->deadline_ms };
+	fill_carried(open, pamh);
 	return text_copy(open->user, sizeof(open->user), tell->user) &&
 		text_copy(open->service, sizeof(open->service), tell->service) &&
 		text_copy(open->rhost, sizeof(open->rhost), tell->rhost) &&

@@ -3,9 +3,11 @@
 #include "helper/build/network_keep.h"
 #include "helper/build/sync.h"
 #include "helper/keeper/ask.h"
+#include "helper/keeper/carried.h"
 #include "helper/keeper/terminal.h"
 #include "lib/base/own.h"
 #include "lib/linux/sys.h"
+#include "lib/linux/tty.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -222,8 +224,17 @@ int life_place(struct keeper *k, int sock, char **was, struct fail *f)
 
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys)
 {
-	for (size_t i = 0; i < ttys->n && i < WIRE_TTYS; i++)
-		terminal_attach(s->node[i], sizeof(s->node[i]), k->build.init, ttys->fd[i]);
+	size_t n = 0;
+
+	for (size_t i = 0; i < ttys->n; i++) {
+		if (tty_kind_of(ttys->fd[i]) == TTY_NONE)
+			carried_attach(k->build.init, ttys->fd[i], k->plan->account->uid,
+				k->plan->account->gid);
+		else if (n < WIRE_TTYS) {
+			terminal_attach(s->node[n], sizeof(s->node[n]), k->build.init, ttys->fd[i]);
+			n++;
+		}
+	}
 	fdio_fds_close(ttys);
 }
 

@@ -157,8 +157,8 @@ struct key {
 		"D-Bus of the system") \
 	KEY(USER_BUS, IN_BOX, "user_bus", KIND_BOOL, "no, yes", "", "no", NULL, \
 		"D-Bus of the user") \
-	KEY(CARRY, IN_BOX, "carry", KIND_LATER, "", "", "none", \
-		"KRB5CCNAME, SSH_AUTH_SOCK, XAUTHORITY", \
+	KEY(CARRY, IN_BOX, "carry", KIND_WORDS, "KRB5CCNAME, SSH_AUTH_SOCK, XAUTHORITY", "", \
+		"KRB5CCNAME, SSH_AUTH_SOCK, XAUTHORITY", NULL, \
 		"what these variables name stays visible") \
 	KEY(NETWORK, IN_BOX, "network", KIND_WORD, "host, none, path:*, *", "", "host", NULL, \
 		"the network of the box") \

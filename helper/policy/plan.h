@@ -160,6 +160,7 @@ struct plan {
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
 	bool follows_host;     /* propagation = slave */
+	unsigned carry;        /* bits of WIRE_CARRIED; none where /tmp is the host's */
 	char keep_dir[1024];   /* writes = keep:DIR; "" for none */
 	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */
 	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;

@@ -55,6 +55,7 @@ void plan_hash(struct plan *plan)
 	add_text(&h, plan->box);
 	add_text(&h, plan->keep_dir);
 	add_number(&h, plan->follows_host);
+	add_number(&h, plan->carry);
 	add_number(&h, plan->account->uid);
 	add_number(&h, plan->share_user);
 	add_number(&h, plan->nested);

@@ -175,6 +175,8 @@ int plan_tree(struct plan *plan, const struct box *box, struct fail *f)
 
 	/* Set-uid programs of the host count only where a box may gain by them at all. */
 	t.attr = NODEV | (plan->no_new_privs ? NOSUID : 0);
+	if (tree_is(&t, KEY_TMP, "private"))
+		plan->carry = (unsigned)tree_get(&t, KEY_CARRY)->value.number;
 	plan->follows_host = tree_is(&t, KEY_PROPAGATION, "slave");
 	int result = find(&t, f) < 0 || plan_root(&t, f) < 0 ||
 			plan_lists_early(&t, f) < 0 || plan_homes_cover(&t, f) < 0 ||

@@ -22,7 +22,7 @@
 
 #define WIRE_MAGIC 0x6c6f6762u /* "logb" */
 #ifndef WIRE_VERSION /* tests build a second product with another one */
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 #endif
 
 enum wire_kind {
@@ -69,11 +69,16 @@ enum wire_fd {
 
 #define WIRE_CONF_DEFAULT "" /* the compiled-in directory of the policy */
 
+/* Variables of the PAM environment, in the order of the policy's `carry`. */
+#define WIRE_CARRIES 3
+#define WIRE_CARRIED { "KRB5CCNAME", "SSH_AUTH_SOCK", "XAUTHORITY" }
+
 struct wire_open {
 	struct wire_head head;
 	uint32_t ruid;        /* real uid of the asking process at entry */
 	uint32_t deadline_ms; /* how long the module will wait in all */
 	char user[256], service[64], rhost[256], tty[64], conf[256];
+	char carry[WIRE_CARRIES][256]; /* what these of WIRE_CARRIED name, "" for nothing */
 };
 
 enum wire_answer {

@@ -3,6 +3,9 @@
 
 import os
 import re
+import shutil
+import socket
+import subprocess
 import sys
 import time
 
@@ -165,6 +168,95 @@ def mounts_in_the_home_come_along_with_their_flags():
     finally:
         kernel.unmount("/home/alice/m")
         os.rmdir("/home/alice/m")
+
+
+# ---- carry ------------------------------------------------------------------------------------
+
+class Variables:
+    """The PAM environment of su has these variables while the block lasts."""
+
+    def __init__(self, **values):
+        self.values = values
+
+    def __enter__(self):
+        hostfiles.write("/etc/environment", "".join(f"{name}={value}\n"
+                                                    for name, value in self.values.items()))
+
+    def __exit__(self, *_):
+        hostfiles.write("/etc/environment", "")
+
+
+def give(path, text="ticket"):
+    hostfiles.write(path, text, 0o600)
+    os.chown(path, 2001, 2001)
+
+
+def listen(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path)
+    sock.listen()
+    os.chown(path, 2001, 2001)
+    return sock
+
+
+@test
+def what_variables_name_is_carried_into_the_private_tmp():
+    give("/tmp/krb5cc_2001")
+    give("/tmp/other")
+    os.mkdir("/tmp/agent", 0o700)
+    os.chown("/tmp/agent", 2001, 2001)
+    with listen("/tmp/agent/sock"), \
+            Variables(KRB5CCNAME="FILE:/tmp/krb5cc_2001", SSH_AUTH_SOCK="/tmp/agent/sock"):
+        out = let_in("alice", "ls /tmp; cat /tmp/krb5cc_2001; stat -c '%F %U' /tmp/agent/sock; "
+                     "stat -c '%a %U' /tmp/agent; echo more >> /tmp/krb5cc_2001")
+        equal(out.split("\n")[:2] + out.split("\n")[2:4],
+              ["agent", "krb5cc_2001", "ticketsocket alice", "700 alice"], "what the session has")
+        equal(open("/tmp/krb5cc_2001", encoding="utf-8").read(), "ticketmore\n", "it is the host's")
+        equal(let_in("alice", "ls /tmp", "carry = none\n"), "", "carry = none")
+        equal(let_in("bob", "ls /tmp"), "", "another user")
+    for path in ("/tmp/krb5cc_2001", "/tmp/other", "/tmp/agent/sock"):
+        os.unlink(path)
+    os.rmdir("/tmp/agent")
+
+
+@test
+def a_second_login_brings_its_own():
+    host.write_policy(POLICY.format(keys="", timeout="10s"))
+    held = subprocess.Popen(["su", "-", "alice", "-s", "/bin/bash", "-c", "echo in; read x; ls /tmp"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    equal(held.stdout.readline(), "in\n", "the first login")
+    give("/tmp/krb5cc_second")
+    with Variables(KRB5CCNAME="/tmp/krb5cc_second"):
+        equal(let_in("alice", "cat /tmp/krb5cc_second"), "ticket", "the second login")
+    out, _ = held.communicate("x\n", timeout=20)
+    equal(out, "krb5cc_second\n", "the box that they share")
+    os.unlink("/tmp/krb5cc_second")
+
+
+@test
+def nothing_else_is_carried():
+    os.makedirs("/run/user/2001", exist_ok=True)
+    os.chown("/run/user/2001", 2001, 2001)
+    give("/tmp/twice")
+    os.link("/tmp/twice", "/tmp/linked")
+    hostfiles.write("/tmp/roots", "secret", 0o644)
+    os.mkdir("/tmp/open", 0o755)
+    os.chown("/tmp/open", 2001, 2001)
+    os.mkdir("/tmp/dir", 0o700)
+    os.chown("/tmp/dir", 2001, 2001)
+    with listen("/run/user/2001/bus"), listen("/tmp/open/sock"), listen("/tmp/bare"):
+        os.symlink("/run/user/2001/bus", "/tmp/dir/bus")
+        os.symlink("/run/user/2001", "/tmp/way")
+        for value in ("/run/user/2001/bus", "/tmp/dir/bus", "/tmp/way/bus", "/tmp/../run/user/2001/bus",
+                      "unix:path=/run/user/2001/bus", "/tmp/linked", "/tmp/roots", "/tmp/dir",
+                      "DIR:/tmp/dir", "/tmp/open/sock", "/tmp/bare", "/tmp", "/tmp/", "/home/bob"):
+            with Variables(KRB5CCNAME=value, SSH_AUTH_SOCK=value, XAUTHORITY=value):
+                equal(let_in("alice", "ls -A /tmp; ls /run/user 2>/dev/null"), "", value)
+    shutil.rmtree("/run/user")
+    for path in ("/tmp/twice", "/tmp/linked", "/tmp/roots", "/tmp/bare", "/tmp/way"):
+        os.unlink(path)
+    shutil.rmtree("/tmp/open")
+    shutil.rmtree("/tmp/dir")
 
 
 def main():
