@@ -44,6 +44,18 @@ def i386(number, *arguments):
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
     return name(ctypes.CFUNCTYPE(ctypes.c_int)(address)())
 
+def netfilter():
+    """A new table through NETLINK_NETFILTER, the bare message."""
+    import socket
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as link:
+            link.send(struct.pack("=IHHII", 20, 10 << 8, 5, 1, 0) + b"\2\0\0\0")
+            link.settimeout(5)
+            return errno.errorcode.get(-struct.unpack_from("=i", link.recv(4096), 16)[0], "done")
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+words = [ctypes.create_string_buffer(word) for word in (b"none", b"/tmp", b"tmpfs")]
 X32 = 0x40000000
 USERNS = 0x10000000
 TIOCSTI, TIOCLINUX, TCGETS = 0x5412, 0x541c, 0x5401
@@ -66,7 +78,7 @@ seen = {
     "i386_unshare": forked(i386, 310, USERNS),
     "unshare_userns": forked(call, 272, USERNS), "clone3": call(435, 0, 0),
     "unshare_fs": forked(call, 272, 0x200), "chown": forked(call, 92, 0, -1, -1),
-    "io_uring": call(425, 1, 0), "socket_alg": call(41, 38, 5, 0), "socket_vsock": call(41, 40, 1, 0),
+    "mount": call(165, *map(ctypes.addressof, words), 0, 0), "netfilter": netfilter(), "io_uring": call(425, 1, 0), "socket_alg": call(41, 38, 5, 0), "socket_vsock": call(41, 40, 1, 0),
 }
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
 seen["status"] = {key: value.strip() for key, value in status.items()}

@@ -24,7 +24,8 @@ print(json.dumps({"limits": {n.lower(): resource.getrlimit(getattr(resource, "RL
                   "groups": sorted(grp.getgrgid(g).gr_name for g in os.getgroups()),
                   "umask": oct(mask), "env": dict(os.environ),
                   "oom": open("/proc/self/oom_score_adj").read().strip(),
-                  "nice": os.getpriority(os.PRIO_PROCESS, 0),
+                  "nice": os.getpriority(os.PRIO_PROCESS, 0), "policy": os.sched_getscheduler(0),
+                  "cpus": len(os.sched_getaffinity(0)),
                   "locks": [line.split()[-3:-1] for line in open("/proc/self/limits")
                             if line.startswith("Max file locks")][0]}))
 """
@@ -165,6 +166,13 @@ def scheduling_and_oom_score_are_the_hosts_and_not_the_callers():
     odd = ["choom", "-n", "500", "--", "nice", "-n", "5", host.HELPER, "-c", PYTHON]
     seen = parse(host.as_user("alice", odd, input=LOOK), "shell door")
     equal((seen["oom"], seen["nice"]), ("0", 0), "oom_score_adj and nice value")
+    for words in (["nice", "-n", "5"], ["choom", "-n", "500", "--"], ["taskset", "1"],
+                  ["chrt", "-i", "0"]):
+        done = host.as_user("bob", [*words, "sudo", "-n", "-u", "alice", PYTHON.split()[0], "-I", "-"],
+                            input=LOOK)
+        seen = parse(done, f"sudo under {words}")
+        equal((seen["oom"], seen["nice"], seen["cpus"], seen["policy"]),
+              ("0", 0, len(os.sched_getaffinity(0)), 0), f"sudo under {words}")
 
 
 # ---- identity -----------------------------------------------------------------------------------
@@ -219,7 +227,7 @@ def su_has_its_own_umask_and_groups_back_after_the_session():
 
 def main():
     host.need_product()
-    for service in ("sshd", "su"):
+    for service in ("sshd", "su", "sudo"):
         host.switch_on(service)
     box("")
     with host.Sshd():

@@ -145,6 +145,25 @@ def a_strict_profile_lets_the_session_close_and_leaves_nothing():
     equal([line["result"] for line in mark.results()], ["entered"], "no orphaned box")
 
 
+@test
+def the_kernels_surface_is_what_the_manual_says():
+    with open("etc/loginbox.conf.5", encoding="utf-8") as file:
+        rows = dict(re.findall(r'^\.It "([^"]+)" Ta "([^"]+)"$', file.read(), re.M))
+    box("network = none")
+    inside = syscalls.parse(by_ssh(syscalls.CODE), "ssh")
+    box("seccomp = none\nuser_namespaces = yes\nnetwork = none")
+    outside = syscalls.parse(by_ssh(syscalls.CODE), "ssh without a filter")
+    tried = {"user namespaces": ["unshare_userns"], "bpf, perf_event_open": ["bpf", "perf"],
+             "userfaultfd": ["userfaultfd"], "keyctl": ["keyctl_read", "keyctl_describe"],
+             "mount": ["mount"], "io_uring": ["io_uring"],
+             "AF_ALG, AF_VSOCK": ["socket_alg", "socket_vsock"], "nft in the box": ["netfilter"]}
+    equal(sorted(rows), sorted(tried), "rows of the table")
+    for row, names in tried.items():
+        for name in names:
+            expected = "EPERM" if rows[row].startswith("refused") else outside[name]
+            equal(inside[name], expected, f"{row}: {name}")
+
+
 # ---- capabilities -----------------------------------------------------------------------------
 
 def capabilities(seen):
