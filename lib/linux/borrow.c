@@ -3,14 +3,13 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/fds.h"
 #include "lib/linux/path.h"
-#include "lib/linux/sys.h"
 #include "lib/linux/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -59,6 +58,7 @@ static int keep_only(int base, int sock)
 {
 	int high_base = base < 0 ? -1 : fcntl(base, F_DUPFD_CLOEXEC, 16);
 	int high_sock = fcntl(sock, F_DUPFD_CLOEXEC, 16);
+	struct fail ignored = { 0 };
 
 	if (high_sock < 0 || dup3(high_sock, SOCK_FD, O_CLOEXEC) < 0)
 		return -1;
@@ -66,7 +66,7 @@ static int keep_only(int base, int sock)
 		return -1;
 	if (base < 0)
 		close(BASE_FD);
-	return sys_close_range(SOCK_FD + 1, UINT_MAX, 0);
+	return fds_close_from(SOCK_FD + 1, &ignored);
 }
 
 static int become(const struct account *as)
