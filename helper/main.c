@@ -130,6 +130,16 @@ static int tell_module(const struct plan *plan, const struct fail *f)
 	return EXIT_SYSTEM;
 }
 
+/* Heard out first: with its question unread, closing the socket would take the answer along. */
+static int refuse_module(const struct fail *why)
+{
+	struct wire_open unheeded;
+
+	fdio_recv(MODULE_FD, &unheeded, sizeof(unheeded), NULL, NULL, fdio_now_ms() + ASK_MS,
+		&(struct fail){ 0 });
+	return tell_module(NULL, why);
+}
+
 static int serve_module(void)
 {
 	static struct service s; /* large, and inherited by keeper and init */
@@ -149,7 +159,7 @@ int main(int argc, char **argv)
 	int safe = sanitise(&caller, argc, &f);
 	say_as(caller.ruid, caller.rgid);
 	if (safe < 0 && caller.privileged && caller.ruid == 0 && is_modules(MODULE_FD))
-		return tell_module(NULL, &f);
+		return refuse_module(&f);
 	if (safe < 0) {
 		say_fail(&f);
 		return EXIT_SYSTEM;
