@@ -94,7 +94,7 @@ static int spawn(int sock, int *pidfd, pid_t *pid, struct fail *f)
 static void reap(int pidfd, pid_t pid, int64_t deadline_ms)
 {
 	if (fdio_wait(pidfd, POLLIN, deadline_ms) != 1)
-		sys_pidfd_kill(pidfd, SIGKILL);
+		sys_child_kill(pidfd, pid);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

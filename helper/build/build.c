@@ -243,7 +243,7 @@ void build_abandon(struct build *build)
 {
 	if (build->init >= 0) {
 		siginfo_t info;
-		sys_pidfd_kill(build->init, SIGKILL);
+		sys_child_kill(build->init, build->init_pid);
 		/* It may hang in what is the user's: nobody waits for that. */
 		fdio_wait(build->init, POLLIN, fdio_now_ms() + GONE_MS);
 		waitid(P_PIDFD, (id_t)build->init, &info, WEXITED | WNOHANG);

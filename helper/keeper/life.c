@@ -89,7 +89,7 @@ void life_end(struct keeper *k)
 		return;
 	k->state = KEEPER_ENDING;
 	place_box_hide(&k->place, &k->box);
-	sys_pidfd_kill(k->build.init, SIGKILL);
+	sys_child_kill(k->build.init, k->build.init_pid);
 }
 
 static void ask_init(struct keeper *k)
@@ -205,11 +205,12 @@ static void look_at_init(struct keeper *k, const struct pollfd *polls)
 	/* While the kernel waits for children of the application, only the socket tells. */
 	if (polls[W_CONTROL].revents)
 		hear_init(k);
-	if (polls[W_INIT].revents && waitid(P_PIDFD, (id_t)k->build.init, &info, WEXITED | WNOHANG) == 0 &&
-		info.si_pid) {
-		life_end(k);
+	if (!polls[W_INIT].revents)
+		return;
+	/* Before it is reaped: its number is then anybody's. */
+	life_end(k);
+	if (waitid(P_PIDFD, (id_t)k->build.init, &info, WEXITED | WNOHANG) == 0 && info.si_pid)
 		box_is_gone(k);
-	}
 }
 
 int life_place(struct keeper *k, int sock, char **was, struct fail *f)

@@ -4,6 +4,7 @@
 #include <linux/keyctl.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -80,6 +81,13 @@ int sys_pidfd_open(pid_t pid)
 int sys_pidfd_kill(int pidfd, int signal)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int sys_child_kill(int pidfd, pid_t pid)
+{
+	if (sys_pidfd_kill(pidfd, SIGKILL) == 0 || errno == ESRCH)
+		return 0;
+	return kill(pid, SIGKILL);
 }
 
 int sys_close_range(unsigned first, unsigned last, unsigned flags)

@@ -42,6 +42,11 @@ int sys_openat2(int dir, const char *path, const struct open_how *how);
 int sys_clone3(struct clone_args *args);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_kill(int pidfd, int signal);
+/*
+ * Ends a child that the caller has not reaped, so that its number is still its own: by the
+ * number where a filter denies the other way, because waiting comes next.
+ */
+int sys_child_kill(int pidfd, pid_t pid);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 /* The default action for a signal, also for those two that the C library keeps to itself and
  * that its posix_spawn(3) leaves ignored. */
