@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ import host  # noqa: E402
 import measure  # noqa: E402
 from measure import median, ratio  # noqa: E402
 
-PARTS = ("main", "join", "memory", "calls", "rest", "wired", "mounts", "many", "ssh")
+PARTS = ("main", "join", "memory", "calls", "rest", "wired", "two", "mounts", "many", "ssh")
 STAYS = ["/bin/sh", "-c", "echo r; read x"]
 
 
@@ -251,6 +252,14 @@ def measure_many(n, rounds):
             / ratio(alone["product"], alone["reference"], "cpu"), "close": close_us / open_us}
 
 
+def measure_two(rounds):
+    """How much more two openers get done than one: the median of pairs, one after the other."""
+    one, both = [cases.product(cases.TRUE)], [cases.product(cases.TRUE, user) for user in
+                                              (cases.USER, "bob")]
+    return statistics.median(2 * measure.elapsed(one, rounds) / measure.elapsed(both, rounds)
+                             for _ in range(5))
+
+
 def measure_ssh(rounds):
     """The processor time of a whole login: client, daemon, session, with and without a box."""
     shutil.copy("/usr/sbin/sshd", "/usr/sbin/sshd-empty")
@@ -294,6 +303,7 @@ def main():
              "join": lambda: measure_join(found, given.rounds),
              "memory": lambda: measure_memory(found), "calls": lambda: measure_calls(found),
              "wired": lambda: measure_wired(found, max(given.rounds // 6, 5)),
+             "two": lambda: measure_two(given.rounds),
              "mounts": lambda: measure_mounts(found, max(given.rounds // 3, 5)),
              "many": lambda: measure_many(given.many, max(given.rounds // 3, 5)),
              "ssh": lambda: measure_ssh(max(given.rounds // 3, 5))}

@@ -69,8 +69,9 @@ def prepare():
     os.chdir("/")
     # A home on a disk of the host: what lies elsewhere is opened by a child, at a price.
     subprocess.run(["umount", "/home"], check=True)
-    os.makedirs(HOME, 0o700)
-    os.chown(HOME, UID, UID)
+    for user, uid in hostfiles.USERS.items():
+        os.makedirs(f"/home/{user}", 0o700)
+        os.chown(f"/home/{user}", uid, uid)
     with open("/root/.ssh/id_test.pub", encoding="utf-8") as file:
         hostfiles.authorize(HOME, UID, file.read())
     os.makedirs(TOOLS, exist_ok=True)

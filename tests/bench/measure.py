@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import time
 
 import cases
 
@@ -41,6 +42,22 @@ def run_meter(rows, rounds, rest_ms=0, prefix=()):
     if done.returncode != 0:
         raise RuntimeError(f"meter: status {done.returncode}: {done.stderr[-400:]}")
     return seen
+
+
+def elapsed(cases_words, rounds):
+    """Seconds that a meter takes for each of these cases, all of them at the same time."""
+    files = [case_file([("one", words)]) for words in cases_words]
+    start = time.monotonic()
+    # pylint: disable-next=consider-using-with
+    running = [subprocess.Popen([cases.METER, str(rounds), "0", file], stdout=subprocess.DEVNULL)
+               for file in files]
+    status = [process.wait() for process in running]
+    seconds = time.monotonic() - start
+    for file in files:
+        os.unlink(file)
+    if any(status):
+        raise RuntimeError(f"openers ended with {status}")
+    return seconds
 
 
 def inventory(words_of):
