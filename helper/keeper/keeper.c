@@ -148,6 +148,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
 	own_fd_close(&lock);
 	/* The session has its answer: nobody waits for this. */
+	cgroup_leave();
 	slim_down();
 	k->records.id = k->box.id;
 	k->records.user = k->note.user;

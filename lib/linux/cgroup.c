@@ -375,6 +375,31 @@ void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, 
 	}
 }
 
+static void leave_one(int root, const char *was, const char *controller)
+{
+	OWN_STR copy = strdup(was);
+	const char *path = root >= 0 && copy ? find_path(copy, controller) : NULL;
+
+	if (path && *path)
+		put_process(root, "", getpid());
+}
+
+void cgroup_leave(void)
+{
+	char was[4096];
+	struct cgroup_host host;
+
+	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0)
+		return;
+	cgroup_host_open(&host);
+	OWN_FD freezer = open_root("freezer", CGROUP_SUPER_MAGIC);
+	leave_one(host.v2, was, "");
+	leave_one(freezer, was, "freezer");
+	for (int c = 0; c < CGROUP_CONTROLLERS; c++)
+		leave_one(host.v1[c], was, c == CGROUP_IO ? "blkio" : names[c]);
+	cgroup_host_close(&host);
+}
+
 void cgroup_empty(const struct cgroup_host *host, unsigned used, const char *path)
 {
 	char file[160], list[4096];

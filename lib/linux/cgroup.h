@@ -91,6 +91,12 @@ int cgroup_move(const struct cgroup_host *host, unsigned used, const char *path,
 /* Moves a process to where `was`, its /proc/PID/cgroup from before, says; else to the root. */
 void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, pid_t pid);
 
+/*
+ * Moves the calling process to the root of every hierarchy where it is not: whoever started
+ * it may freeze, limit or kill the group that it was born in. As far as the host allows it.
+ */
+void cgroup_leave(void);
+
 /* Removes the empty group from every hierarchy. Returns whether it is gone. */
 bool cgroup_remove(const struct cgroup_host *host, const char *path);
 

@@ -7,6 +7,7 @@ The host has groups of its own (tests/host --cgroups), on the hierarchies of thi
 import glob
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -222,6 +223,55 @@ def a_killed_keeper_leaves_groups_for_the_next_login_to_remove():
         equal(len(glob.glob(TOP + "/pids/loginbox/2001/*/")), 1, "its group is there")
     equal(ssh("alice", "echo in").stdout, "in\n", "the next login")
     wait_until(lambda: not groups(), "no group is left", 10)
+
+
+@test
+def a_caller_who_freezes_its_group_stops_only_itself():
+    top = TOP + "/unified" if os.path.exists(TOP + "/unified/cgroup.procs") else TOP
+    if not os.path.exists(top + "/cgroup.procs"):
+        raise report.Skip("this machine has no cgroup v2 hierarchy")
+    policy("tasks_max = none", "tasks_max = none")
+    group = top + "/callers"
+    os.mkdir(group)
+    try:
+        with open(group + "/cgroup.procs", "w", encoding="ascii") as file:
+            with subprocess.Popen(
+                    ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", host.HELPER,
+                     "-c", "echo in; exec sleep 600"], stdout=subprocess.PIPE, text=True,
+                    preexec_fn=lambda: (file.write("0"), file.flush())) as caller:
+                equal(caller.stdout.readline(), "in\n", "the caller's box")
+                keeper = wait_until(lambda: [p for p in os.listdir("/proc") if p.isdigit()
+                                             and keeper_name(p)], "a keeper")[0]
+                wait_until(lambda: "0::/\n" in cgroup_of(keeper), "the keeper has left", 10)
+                contains(cgroup_of(caller.pid), "0::/callers", "and the caller has not")
+                freeze(group, "1")
+                try:
+                    equal(ssh("bob", "echo fine").stdout, "fine\n", "another tenant")
+                    contains(run(["loginbox", "list"]).stdout, "alice", "the keeper answers")
+                finally:
+                    freeze(group, "0")
+                equal(run(["loginbox", "kill", "alice"]).returncode, 0, "the end of the box")
+    finally:
+        wait_until(lambda: not read_procs(group), "the group is empty", 10)
+        os.rmdir(group)
+
+
+def freeze(group, word):
+    with open(group + "/cgroup.freeze", "w", encoding="ascii") as file:
+        file.write(word)
+
+
+def read_procs(group):
+    with open(group + "/cgroup.procs", encoding="ascii") as file:
+        return file.read()
+
+
+def cgroup_of(pid):
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def keeper_name(pid):
