@@ -200,11 +200,11 @@ def main():
     host.write_policy(POLICY)
     for name in ("/run/utmp", "/var/log/wtmp"):
         hostfiles.write(name, "", 0o664)
-    with host.Sshd(), Module():
-        ssh("alice", "true")
-        ssh("bob", "true")
-    wait_until(lambda: who() == [], "nobody is logged in", 20)
     with host.Sshd():
+        with Module():
+            ssh("alice", "true")
+            ssh("bob", "true", where="external")
+        wait_until(lambda: who() == [], "nobody is logged in", 20)
         return report.run_all(after=leftovers.checker(leftovers.snapshot(), 20))
 
 
