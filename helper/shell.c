@@ -139,6 +139,12 @@ static int run_inside(struct caller *caller, char **argv)
 	struct fail f = FAIL_BY("shell");
 
 	sanitise_hear_terminal();
+	/* As the caller had them: the marker says which are lower. */
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		if (rlimit_name(i) && setrlimit(i, &caller->limits[i]) < 0)
+			fail_sys(&f, "put back limit", rlimit_name(i));
+	if (fail_is_set(&f))
+		return end_failed(&f);
 	if (setgroups(caller->n_groups, caller->groups) < 0 ||
 		setresgid(caller->rgid, caller->rgid, caller->rgid) < 0 ||
 		setresuid(caller->ruid, caller->ruid, caller->ruid) < 0) {

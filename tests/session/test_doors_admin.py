@@ -154,6 +154,7 @@ def main():
     with host.Sshd():
         try_("alice", "--", "true")
         ssh("alice", "true")
+        ssh("alice", "true", where="external")
         return report.run_all(after=leftovers.checker(leftovers.snapshot(), 10))
 
 

@@ -365,6 +365,7 @@ def main():
         file.write(HELPER + "\n")
     with host.Sshd():
         ssh("alice", "true")
+        ssh("alice", "true", where="external")
         by_hand("alice", "-c", "true")
         return report.run_all(after=leftovers.checker(leftovers.snapshot()))
 

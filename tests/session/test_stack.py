@@ -209,6 +209,7 @@ def main():
     with host.Sshd():
         with Stacks():
             ssh("alice", "true")
+            ssh("alice", "true", where="external")
         return report.run_all(after=leftovers.checker(leftovers.snapshot(), 20))
 
 
