@@ -106,6 +106,7 @@ int step_fresh(struct inside *in, const struct step *s, struct fail *f)
 {
 	char gid[16], mode[8];
 	const char *const none[] = { NULL };
+	const char *const hidden[] = { "hidepid", "invisible", NULL };
 	const char *const pts[] = { "gid", gid, "mode", mode, "ptmxmode", "0666", NULL };
 	const char *type = s->op == STEP_PROC ? "proc"
 		: s->op == STEP_SYSFS         ? "sysfs"
@@ -114,7 +115,7 @@ int step_fresh(struct inside *in, const struct step *s, struct fail *f)
 
 	snprintf(gid, sizeof(gid), "%u", s->gid);
 	snprintf(mode, sizeof(mode), "%o", s->mode);
-	OWN_FD mount = mount_new(type, s->op == STEP_DEVPTS ? pts : none, s->attr, f);
+	OWN_FD mount = mount_new(type, s->op == STEP_DEVPTS ? pts : s->op == STEP_PROC && s->source[0] ? hidden : none, s->attr, f);
 	if (mount < 0 || inside_attach(in, mount, s, s->attr, f) < 0)
 		return -1;
 	if (s->op == STEP_PROC || s->op == STEP_SYSFS)

@@ -4,6 +4,7 @@
 #include "helper/build/sync.h"
 #include "helper/keeper/ask.h"
 #include "helper/keeper/carried.h"
+#include "helper/keeper/strays.h"
 #include "helper/keeper/terminal.h"
 #include "lib/base/own.h"
 #include "lib/linux/sys.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,8 @@ void life_end(struct keeper *k)
 		return;
 	k->state = KEEPER_ENDING;
 	place_box_hide(&k->place, &k->box);
+	if (k->plan && !(k->plan->namespaces & CLONE_NEWPID))
+		strays_end(k->build.init_pid, &k->sessions);
 	sys_child_kill(k->build.init, k->build.init_pid);
 }
 

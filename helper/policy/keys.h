@@ -134,7 +134,7 @@ struct key {
 		"where writes to the tree go") \
 	KEY(PROPAGATION, IN_BOX, "propagation", KIND_WORD, "private, autofs, slave", "", "private", \
 		NULL, "mounts that the host makes later") \
-	KEY(PROCESSES, IN_BOX, "processes", KIND_WORD, "own", "hidden, all", "own", NULL, \
+	KEY(PROCESSES, IN_BOX, "processes", KIND_WORD, "own, hidden, all", "", "own", NULL, \
 		"which processes are visible") \
 	KEY(IPC, IN_BOX, "ipc", KIND_WORD, "private, host", "", "private", NULL, \
 		"System V objects and message queues") \

@@ -148,7 +148,9 @@ static bool is_word(const struct box *box, enum key_id key, const char *word)
 
 static void fill_namespaces(struct plan *plan, const struct box *box)
 {
-	plan->namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	plan->namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	if (is_word(box, KEY_PROCESSES, "own"))
+		plan->namespaces |= CLONE_NEWPID;
 	if (is_word(box, KEY_IPC, "private"))
 		plan->namespaces |= CLONE_NEWIPC;
 }

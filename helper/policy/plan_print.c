@@ -68,6 +68,9 @@ static void print_source(const struct step *step, FILE *to)
 	case STEP_SCRATCH:
 		fprintf(to, " and %s", step->source);
 		break;
+	case STEP_PROC:
+		fprintf(to, " with %s", step->source);
+		break;
 	case STEP_LINK:
 		fprintf(to, " to %s", step->source);
 		break;

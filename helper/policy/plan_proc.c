@@ -67,7 +67,8 @@ static bool is_masked(const struct tree *t, const char *path)
 
 int plan_proc(struct tree *t, struct fail *f)
 {
-	if (ADD(.op = STEP_PROC, .target = "/proc", .attr = NOSUID | NODEV | NOEXEC) < 0 ||
+	if (ADD(.op = STEP_PROC, .target = "/proc",
+		    .source = tree_is(t, KEY_PROCESSES, "hidden") ? "hidepid=invisible" : "", .attr = NOSUID | NODEV | NOEXEC) < 0 ||
 		add_sys(t, f) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {

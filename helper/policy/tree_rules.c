@@ -232,6 +232,22 @@ static int check_allowed(const struct box *box, struct fail *f)
 
 /* ---- writes, propagation ------------------------------------------------------------------------ */
 
+/* Without a PID namespace the end of a box finds its processes by their namespace. */
+static int check_processes(const struct box *box, struct fail *f)
+{
+	const struct setting *s = get(box, KEY_PROCESSES), *leftover = get(box, KEY_LEFTOVER);
+
+	if (strcmp(s->text, "own") == 0)
+		return 0;
+	if (is_word(box, KEY_USER_NAMESPACES, "yes"))
+		return WRONG(f, s,
+			"processes = %s: with user_namespaces = yes a process could outlive its box", s->text);
+	if (strcmp(leftover->text, "kill") != 0)
+		return WRONG(f, s, "processes = %s: leftover = %s needs processes = own", s->text,
+			leftover->text);
+	return 0;
+}
+
 /* What arrives later has the host's flags: it would be writable, and set-uid would count. */
 static int check_propagation(const struct box *box, struct fail *f)
 {
@@ -270,7 +286,7 @@ static int check_writes(const struct box *box, struct fail *f)
 int tree_rules_check(const struct box *box, struct fail *f)
 {
 	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0 || check_writes(box, f) < 0 ||
-		check_propagation(box, f) < 0)
+		check_propagation(box, f) < 0 || check_processes(box, f) < 0)
 		return -1;
 	for (size_t i = 0; i < box->all.n_labelled; i++)
 		if (check_mount(box, i, f) < 0)

@@ -4,6 +4,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -437,6 +438,28 @@ def the_boxs_name_is_in_its_hosts_file():
     out = session("hostname = box-%u\n", "hostname; getent hosts box-alice; touch /etc/hosts 2>&1")
     equal(out.split()[:3], ["box-alice", "127.0.1.1", "box-alice"], "the box's name")
     true("box-alice" not in open("/etc/hosts", encoding="utf-8").read(), "the host's file")
+
+
+# ---- processes -------------------------------------------------------------------------------
+
+@test
+def processes_are_own_hidden_or_all():
+    script = "ps -eo user= | sort -u | tr '\\n' ' '; echo; readlink /proc/self/ns/pid; readlink /proc/self/ns/mnt"
+    hosts = os.readlink("/proc/self/ns/pid")
+    for kind, users, shared in (("hidden", {"alice"}, True), ("all", {"alice", "root"}, True)):
+        out = session(f"processes = {kind}\n", script).splitlines()
+        true(users <= set(out[0].split()) and ("root" in users) == ("root" in out[0].split()), kind, out)
+        equal(out[1] == hosts, shared, f"{kind}: the host's PID namespace")
+        true(out[2] != os.readlink("/proc/self/ns/mnt"), "a mount namespace of its own", out)
+
+
+@test
+def without_a_pid_namespace_nothing_outlives_the_box():
+    session("processes = hidden\n", "setsid sleep 4713 >/dev/null 2>&1 </dev/null & "
+            "(setsid bash -c 'while :; do sleep 0.01; done' >/dev/null 2>&1 </dev/null &)")
+    report.wait_until(lambda: not subprocess.run(["pgrep", "-u", "alice"], check=False,
+                                                 stdout=subprocess.DEVNULL).returncode == 0,
+                      "all processes of the user are gone", 10)
 
 
 # ---- all at once -----------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+#include "helper/keeper/strays.h"
+
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PASSES 100
+#define PAUSE_MS 50
+#define LEAVING 40 /* passes in which a session's own process may still be on its way out */
+
+static bool namespace_of(int proc, const char *pid, struct stat *out)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/ns/mnt", pid);
+	return fstatat(proc, path, out, 0) == 0;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool is_session(const struct sessions *sessions, pid_t pid)
+{
+	for (size_t i = 0; i < sessions->n; i++)
+		if (sessions->at[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* Looked at again with the process held: a number may have passed to another one. */
+static void end_one(int proc, const char *name, pid_t pid, const struct stat *box)
+{
+	struct stat st;
+	OWN_FD held = sys_pidfd_open(pid);
+
+	if (held >= 0 && namespace_of(proc, name, &st) && is_same(&st, box))
+		sys_pidfd_kill(held, SIGKILL);
+}
+
+/* How many there still were. */
+static unsigned pass(int proc, const struct stat *box, const struct sessions *sessions, bool all)
+{
+	unsigned n = 0;
+	struct dirent *entry;
+	struct stat st;
+	int copy = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir)
+		own_fd_close(&copy);
+	while (dir && (entry = readdir(dir))) {
+		uint64_t pid;
+		if (!text_to_u64(entry->d_name, 1 << 22, &pid) || pid == (uint64_t)getpid() ||
+			!namespace_of(proc, entry->d_name, &st) || !is_same(&st, box))
+			continue;
+		n++;
+		if (all || !is_session(sessions, (pid_t)pid))
+			end_one(proc, entry->d_name, (pid_t)pid, box);
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+void strays_end(pid_t init, const struct sessions *sessions)
+{
+	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
+	struct stat box;
+	char name[16];
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	snprintf(name, sizeof(name), "%d", init);
+	if (proc < 0 || !namespace_of(proc, name, &box) || fork() != 0) {
+		own_fd_close(&proc);
+		return;
+	}
+	sys_close_range((unsigned)proc + 1, ~0u, 0);
+	for (int i = 0; i < PASSES && pass(proc, &box, sessions, i >= LEAVING); i++)
+		nanosleep(&pause, NULL);
+	_exit(0);
+}
