@@ -33,6 +33,16 @@ nofile = 512
 seccomp = none
 user_namespaces = yes
 share = {share}
+[network line]
+subnet = 10.78.0.0/16
+uids = 2000-2999
+[box lined]
+inherit = bench
+network = line
+[rule lined]
+group = students, staffers
+service = lb-wired
+box = lined
 [rule bench]
 group = students, staffers
 box = bench
@@ -86,6 +96,8 @@ def prepare():
     use_files()
     write_policy()
     pam("lb-empty", PAM_BASE)
+    pam("lb-wired", "session required pam_loginbox.so close\n" + PAM_BASE
+        + "session required pam_loginbox.so open\n")
     pam("lb-product", "session required pam_loginbox.so close\n" + PAM_BASE
         + "session required pam_loginbox.so open\n")
     hostfiles.write("/etc/security/namespace.conf", NAMESPACE_CONF)
@@ -118,12 +130,25 @@ def product(payload, user=USER):
     return ["pam", "lb-product", user, *payload]
 
 
+def wired(payload):
+    return ["pam", "lb-wired", USER, *payload]
+
+
+def wired_by_another(payload):
+    return ["pam", "lb-wired", "bob", *payload]
+
+
 def empty(payload):
     return ["pam", "lb-empty", USER, *payload]
 
 
 def namespace(payload):
     return ["pam", "lb-namespace", USER, *payload]
+
+
+def floor_wired(payload, box):
+    words = floor(payload, box)
+    return [*words[:2], "--net=veth", *words[2:]]
 
 
 def floor(payload, box):

@@ -3,7 +3,7 @@
  * inventory as the product's box, in a row, with no policy, no state, no second process that
  * keeps anything, no reading back. Static, one clone3.
  *
- *	floor --uid=N --gid=N --groups=A,B --home=DIR [--net=host]
+ *	floor --uid=N --gid=N --groups=A,B --home=DIR [--net=host|veth]
  *	      [--hide=PATH]... [--freeze=PATH]... [--own=PATH]...
  *	      -- PROGRAM ARGUMENTS
  *	floor --join=PID --uid=N ... -- PROGRAM ARGUMENTS
@@ -29,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -60,6 +59,8 @@ static struct {
 	const char *home;
 	pid_t join;
 	bool host_net;
+	int slot;
+	int host_sock; /* with --net=veth: rtnetlink of the host, else 0 */
 	char *path[LISTS][PATHS_MAX];
 	size_t n[LISTS];
 	char **program;
@@ -266,6 +267,8 @@ static void make_mounts(void)
 	each_below(FREEZE, "/proc/", true);
 }
 
+#include "floor_veth.h"
+
 /* ---- network, privileges ----------------------------------------------------------------- */
 
 static void raise_loopback(void)
@@ -312,7 +315,9 @@ static void __attribute__((noreturn)) be_inside(void)
 	char host[65];
 
 	umask(0);
-	if (!o.host_net)
+	if (o.host_sock)
+		make_veth(o.host_sock, o.slot);
+	else if (!o.host_net)
 		raise_loopback();
 	gethostname(host, sizeof(host));
 	MUST(sethostname(host, strlen(host)));
@@ -382,6 +387,9 @@ static void take_options(char **word)
 			o.join = (pid_t)atol(value);
 		else if (starts(*word, "--net=host", &value))
 			o.host_net = true;
+		else if (starts(*word, "--net=veth", &value))
+			o.slot = getpid() % 60000 + 2, o.host_sock = (int)MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+				NETLINK_ROUTE));
 		else if (starts(*word, "--hide=", &value))
 			take_path(HIDE, value);
 		else if (starts(*word, "--freeze=", &value))

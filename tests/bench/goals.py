@@ -33,7 +33,11 @@ def _main(result, found, same):
             continue
         worst = max(ratio(raw["product"], raw[peer], key) for key in ("wall", "cpu"))
         rows.append(_row("mark", f"faster than {peer}", worst, 1))
-    rows += [_later("G1", "<= 1.20 x floor, with veth", "the floor has no veth yet"),
+    wired = None
+    if not found["floor, veth"]["differs"]:
+        wired = max(ratio(raw["product, veth"], raw["floor, veth"], key) for key in ("wall", "cpu"))
+    rows += [_row("mark", "with veth <= 1.3 x floor with veth", wired, 1.3),
+             _row("G1", "<= 1.20 x floor, with veth", wired, 1.2),
              _later("G2", "<= 1.05 x floor, from the template", "there is no template yet")]
     base = raw["empty stack"]
     over = {name: {key: median([{key: a[key] - b[key]} for a, b in zip(raw[name], base)], key)
