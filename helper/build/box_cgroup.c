@@ -103,6 +103,23 @@ bool box_cgroup_counted(const struct box_cgroup *cg, struct cgroup_counts *out)
 	return out->tasks_refused || out->memory_reached || out->killed;
 }
 
+void box_cgroup_tell(const struct box_cgroup *cg, const struct plan *plan, struct text *out)
+{
+	const struct cgroup_values *v = &plan->cgroup;
+	struct cgroup_counts n;
+
+	box_cgroup_counted(cg, &n);
+	if (cg->made && v->set[CGROUP_TASKS_MAX] && v->at[CGROUP_TASKS_MAX] != CGROUP_UNLIMITED)
+		text_add(out, "tasks     %llu of %llu, %llu refused\n", (unsigned long long)n.tasks_now,
+			(unsigned long long)v->at[CGROUP_TASKS_MAX],
+			(unsigned long long)n.tasks_refused);
+	if (cg->made && v->set[CGROUP_MEMORY_MAX] && v->at[CGROUP_MEMORY_MAX] != CGROUP_UNLIMITED)
+		text_add(out, "memory    %lluM of %lluM, reached %llu times, %llu killed\n",
+			(unsigned long long)n.memory_now >> 20,
+			(unsigned long long)v->at[CGROUP_MEMORY_MAX] >> 20,
+			(unsigned long long)n.memory_reached, (unsigned long long)n.killed);
+}
+
 void box_cgroup_end(struct box_cgroup *cg)
 {
 	const struct timespec nap = { .tv_nsec = NAP_MS * 1000000 };

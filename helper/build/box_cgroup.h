@@ -14,6 +14,7 @@
 #include "helper/policy/plan.h"
 #include "helper/state/groups.h"
 #include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/linux/cgroup.h"
 
 struct box_cgroup {
@@ -45,6 +46,9 @@ void box_cgroup_return(const struct box_cgroup *cg, pid_t pid, char *was);
 
 /* What was counted, for the log; false when nothing was. */
 bool box_cgroup_counted(const struct box_cgroup *cg, struct cgroup_counts *out);
+
+/* Appends what is limited and used, one line each, for status. */
+void box_cgroup_tell(const struct box_cgroup *cg, const struct plan *plan, struct text *out);
 
 /* Removes the groups, waiting a moment for processes that are ending, and closes. */
 void box_cgroup_end(struct box_cgroup *cg);

@@ -29,6 +29,7 @@ static void tell_state(struct keeper *k, int peer)
 	session_tell(&k->sessions, &state);
 	struct text more = text_in(state.more, sizeof(state.more));
 	build_network_tell(&k->network, &more);
+	box_cgroup_tell(&k->cgroup, k->plan, &more);
 	fdio_send(peer, &state, sizeof(state), NULL, &f);
 }
 

@@ -464,5 +464,8 @@ void cgroup_count(const struct cgroup_host *host, const char *path, struct cgrou
 					    : count_of(memory, path, "memory.failcnt", ""),
 		.killed = v2_memory ? count_of(memory, path, "memory.events", "oom_kill")
 				    : count_of(memory, path, "memory.oom_control", "oom_kill"),
+		.tasks_now = count_of(pids, path, "pids.current", ""),
+		.memory_now = count_of(memory, path,
+			v2_memory ? "memory.current" : "memory.usage_in_bytes", ""),
 	};
 }

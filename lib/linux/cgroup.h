@@ -49,6 +49,7 @@ struct cgroup_host {
 /* What was counted in a group since it was made. */
 struct cgroup_counts {
 	uint64_t tasks_refused, memory_reached, killed;
+	uint64_t tasks_now, memory_now; /* in use */
 };
 
 void cgroup_host_open(struct cgroup_host *out);

@@ -126,6 +126,9 @@ def a_memory_hog_is_killed_and_nobody_else():
         done = ssh("alice", "/usr/bin/python3 -I -; echo status $?", input=hog)
         contains(done.stdout, "status 137", "the hog is killed")
         equal(ssh("alice", "echo alive").stdout, "alive\n", "its user's other sessions")
+        if V1:
+            contains(run(["loginbox", "status", "alice"]).stdout, "of 64M, reached", "status")
+            true(", 0 killed" not in run(["loginbox", "status", "alice"]).stdout, "status counts it")
     wait_until(lambda: not groups(), "no group is left", 10)
     line = wait_until(lambda: [x for x in mark.lines() if "result=limited" in x], "the log", 5)[0]
     true(" killed=0" not in line, "the log says it", line)
