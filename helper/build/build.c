@@ -239,6 +239,18 @@ int build_finish(struct build *build, int64_t deadline_ms, struct fail *f)
 	return -1;
 }
 
+void build_hear_cause(const struct build *build, struct fail *f)
+{
+	struct sync word = { 0 };
+	struct fail ignored = { 0 };
+
+	if (build->control >= 0 && fdio_wait(build->control, POLLIN, fdio_now_ms()) > 0 &&
+		fdio_recv(build->control, &word, sizeof(word), NULL, NULL, fdio_now_ms() + 1,
+			&ignored) == sizeof(word) &&
+		word.kind == SYNC_FAILED && fail_is_set(&word.fail))
+		*f = word.fail;
+}
+
 void build_abandon(struct build *build)
 {
 	if (build->init >= 0) {

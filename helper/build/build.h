@@ -43,6 +43,10 @@ int build_placed(struct build *build, struct fail *f);
  */
 int build_finish(struct build *build, int64_t deadline_ms, struct fail *f);
 
+/* After a failure of the keeper's: when init has failed first and said so, `f` says what it
+ * said. Waits for nothing. */
+void build_hear_cause(const struct build *build, struct fail *f);
+
 /* Kills and reaps init, waiting for a moment only, and closes what is open. */
 void build_abandon(struct build *build);
 

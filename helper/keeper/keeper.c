@@ -75,6 +75,7 @@ static int build_box(struct keeper *k, const struct session_login *login, int64_
 		return -1;
 	}
 	if (while_init_builds(k, login, was, f) < 0) {
+		build_hear_cause(&k->build, f);
 		build_abandon(&k->build);
 		return -1;
 	}
@@ -129,11 +130,14 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
 	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {
+		int sock = k->sessions.n ? k->sessions.at[0].sock : login->sock;
 		build_abandon(&k->build);
 		build_network_end(&k->network, &k->place);
+		life_return(k, sock, was);
+		box_cgroup_end(&k->cgroup);
 		place_box_forget(&k->place, &k->box);
 		verdict_of_fail(&verdict, k->plan, &f);
-		verdict_send(k->sessions.n ? k->sessions.at[0].sock : login->sock, &verdict, -1, -1, &f);
+		verdict_send(sock, &verdict, -1, -1, &f);
 		_exit(1);
 	}
 	k->expire = (struct expire){ .max_ms = k->plan->session_max_ms,

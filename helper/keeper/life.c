@@ -227,6 +227,15 @@ int life_place(struct keeper *k, int sock, char **was, struct fail *f)
 	return box_cgroup_place(&k->cgroup, peer.pid, was, f);
 }
 
+void life_return(struct keeper *k, int sock, char *was)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (was && getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		box_cgroup_return(&k->cgroup, peer.pid, was);
+}
+
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys)
 {
 	size_t n = 0;

@@ -70,6 +70,9 @@ int life_open_rendezvous(struct keeper *k, struct fail *f);
  * for box_cgroup_place(). */
 int life_place(struct keeper *k, int sock, char **was, struct fail *f);
 
+/* Moves it back to where it was, because the box was not made. */
+void life_return(struct keeper *k, int sock, char *was);
+
 /* The session's terminals of the host get names in the box's /dev; closes `ttys`. */
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys);
 
