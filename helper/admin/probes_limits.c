@@ -24,8 +24,7 @@ bool probe_can_group(const struct probe_of *of, char *why, size_t size)
 	struct box_cgroup group;
 	struct fail f = { 0 };
 
-	plan_cgroup(&plan, of->box);
-	if (box_cgroup_make(&group, &plan, "probe", &f) == 0) {
+	if (plan_cgroup(&plan, of->box, &f) == 0 && box_cgroup_make(&group, &plan, "probe", &f) == 0) {
 		box_cgroup_end(&group);
 		return true;
 	}

@@ -17,7 +17,7 @@ static bool is_wanted(const struct plan *plan)
 	for (size_t i = 0; i < CGROUP_KEYS; i++)
 		if (plan->cgroup.set[i])
 			return true;
-	return false;
+	return plan->cgroup.n_rates > 0;
 }
 
 static int make_levels(const struct box_cgroup *cg, const struct plan *plan, struct fail *f)

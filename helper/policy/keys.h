@@ -33,6 +33,7 @@ enum key_kind {
 	KIND_WEIGHT,    /* 1 to 10000 */
 	KIND_UMASK,     /* octal; or one of `built` */
 	KIND_PAIR,      /* NAME=VALUE */
+	KIND_RATE,      /* DEVICE:rbps=SIZE,wbps=SIZE,riops=N,wiops=N */
 	KIND_VARIABLES, /* a list of names of variables, or none */
 	KIND_TEXT,      /* free */
 	KIND_NAME,      /* a name of a section, or one of `built` */
@@ -197,7 +198,7 @@ struct key {
 	KEY(CPU_WEIGHT, IN_BOX, "cpu_weight", KIND_WEIGHT, "none", "", "none", NULL, \
 		"processor weight") \
 	KEY(IO_WEIGHT, IN_BOX, "io_weight", KIND_WEIGHT, "none", "", "none", NULL, "disk weight") \
-	KEY(IO_MAX, IN_BOX, "io_max.LABEL", KIND_LATER, "", "", NULL, NULL, "disk rates") \
+	KEY(IO_MAX, IN_BOX, "io_max.LABEL", KIND_RATE, "none", "", NULL, NULL, "disk rates") \
 	KEY(OOM_SCORE_ADJ, IN_BOX, "oom_score_adj", KIND_WORD, "0", "*", "0", NULL, \
 		"preference of the out-of-memory killer") \
 	KEY(AFFINITY, IN_BOX, "affinity", KIND_WORD, "all", "*", "all", NULL, "processors") \

@@ -206,9 +206,9 @@ static int fill_box(struct plan *plan, const struct policy *policy, const struct
 	plan->session_max_ms = get(box, KEY_SESSION_MAX)->value.number;
 	plan->max_sessions = (unsigned)get(box, KEY_MAX_SESSIONS)->value.number;
 	fill_namespaces(plan, box);
-	plan_cgroup(plan, box);
 	if (plan_network(plan, policy, box, f) < 0 || fill_names(plan, box, f) < 0 ||
 		fill_places(plan, box, door, f) < 0 || plan_limits(plan, box, door, f) < 0 ||
+		plan_cgroup(plan, box, f) < 0 ||
 		plan_privileges(plan, box, f) < 0 || plan_tree(plan, box, f) < 0 ||
 		plan_network_dns(plan, f) < 0 || plan_identity(plan, box, f) < 0)
 		return -1;

@@ -87,6 +87,8 @@ void plan_hash(struct plan *plan)
 		add_number(&h, plan->cgroup.set[i]);
 		add_number(&h, plan->cgroup.at[i]);
 	}
+	for (size_t i = 0; i < plan->cgroup.n_rates; i++)
+		add_bytes(&h, &plan->cgroup.rates[i], sizeof(plan->cgroup.rates[i]));
 	add_number(&h, plan->limit_per_session);
 	add_number(&h, plan->ambient);
 	add_number(&h, plan->landlock);

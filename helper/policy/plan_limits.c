@@ -1,8 +1,13 @@
 #include "helper/policy/plan_limits.h"
+#include "helper/policy/labels.h"
 #include "helper/policy/plan_parts.h"
+#include "helper/policy/value_process.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 const struct plan_limit_key plan_limit_keys[] = {
 	{ KEY_NOFILE, RLIMIT_NOFILE },
@@ -73,7 +78,31 @@ int plan_limits(struct plan *plan, const struct box *box, enum door door, struct
 	return 0;
 }
 
-void plan_cgroup(struct plan *plan, const struct box *box)
+static int add_rate(struct plan *plan, const struct setting *s, struct fail *f)
+{
+	char device[256], why[256];
+	struct stat st;
+	struct cgroup_values *v = &plan->cgroup;
+
+	if (v->n_rates == CGROUP_RATES)
+		return fail_say(f, FAIL_REFUSED, "limit", s->text, "more than %d devices", CGROUP_RATES);
+	struct cgroup_rate *rate = &v->rates[v->n_rates];
+	if (!value_read_rate(rate, device, sizeof(device), s->text, why, sizeof(why)))
+		return fail_say(f, FAIL_REFUSED, "limit", s->text, "%s", why);
+	if (stat(device, &st) < 0)
+		return fail_say(f, FAIL_REFUSED, "limit io_max of device", device, "%s",
+			strerror(errno));
+	if (!S_ISBLK(st.st_mode))
+		return fail_say(f, FAIL_REFUSED, "limit io_max of device", device,
+			"it is no block device");
+	rate->major = major(st.st_rdev);
+	rate->minor = minor(st.st_rdev);
+	v->n_rates++;
+	plan->cgroup_optional = false;
+	return 0;
+}
+
+int plan_cgroup(struct plan *plan, const struct box *box, struct fail *f)
 {
 	static const enum key_id keys[CGROUP_KEYS] = {
 		[CGROUP_MEMORY_MAX] = KEY_MEMORY_MAX,
@@ -102,4 +131,9 @@ void plan_cgroup(struct plan *plan, const struct box *box)
 		if (s != base->all.by_key[keys[i]])
 			plan->cgroup_optional = false;
 	}
+	const struct setting *rate;
+	for (size_t at = 0; (rate = labels_next(&box->all, KEY_IO_MAX, &at));)
+		if (add_rate(plan, rate, f) < 0)
+			return -1;
+	return 0;
 }

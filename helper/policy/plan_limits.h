@@ -36,7 +36,8 @@ bool plan_limit_is_last(int resource, uint64_t soft, uint64_t hard);
  */
 int plan_limits(struct plan *plan, const struct box *box, enum door door, struct fail *f);
 
-/* Fills what all processes of the box may have together. */
-void plan_cgroup(struct plan *plan, const struct box *box);
+/* Fills what all processes of the box may have together. FAIL_REFUSED for a device of
+ * io_max that is none. */
+int plan_cgroup(struct plan *plan, const struct box *box, struct fail *f);
 
 #endif

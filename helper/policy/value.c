@@ -398,6 +398,7 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 	case KIND_WEIGHT:
 	case KIND_UMASK:
 	case KIND_PAIR:
+	case KIND_RATE:
 		return value_read_process(v, key, s, why->at, why->size);
 	default:
 		return no(why, "%s is not built yet", key->name);

@@ -103,6 +103,44 @@ static bool read_umask(struct value *v, const char *s, const struct why *why)
 						 (unsigned long long)v->number);
 }
 
+static bool read_one_rate(struct cgroup_rate *out, const char *s, const struct why *why)
+{
+	for (size_t i = 0; i < CGROUP_RATE_KINDS; i++) {
+		size_t n = strlen(cgroup_rate_names[i]);
+		uint64_t number;
+		int unit;
+
+		if (strncmp(s, cgroup_rate_names[i], n) != 0 || s[n] != '=')
+			continue;
+		bool bytes = i == CGROUP_READ_BYTES || i == CGROUP_WRITE_BYTES;
+		if (!read_digits(s + n + 1, bytes ? "KMGT" : "", &number, &unit) || !number ||
+			(unit >= 0 && number > ((uint64_t)INT64_MAX >> (10 * (unit + 1)))))
+			return no(why, "'%s' is no rate", s);
+		out->at[i] = unit >= 0 ? number << (10 * (unit + 1)) : number;
+		return true;
+	}
+	return no(why, "'%s' is no rate: rbps=10M, wbps=10M, riops=100 or wiops=100", s);
+}
+
+bool value_read_rate(struct cgroup_rate *out, char *device, size_t room, const char *s, char *at,
+	size_t size)
+{
+	const struct why why = { at, size };
+	char copy[256];
+	const char *colon = strchr(s, ':');
+
+	*out = (struct cgroup_rate){ 0 };
+	if (!colon || s[0] != '/' || (size_t)(colon - s) >= room ||
+		!text_copy(copy, sizeof(copy), colon + 1))
+		return no(&why, "'%.100s' is not DEVICE:RATE,...", s);
+	snprintf(device, room, "%.*s", (int)(colon - s), s);
+	char *next = copy;
+	for (char *word; (word = strsep(&next, ","));)
+		if (!read_one_rate(out, word + strspn(word, " "), &why))
+			return false;
+	return true;
+}
+
 bool value_read_process(struct value *v, const struct key *key, const char *s, char *at,
 	size_t size)
 {
@@ -125,6 +163,11 @@ bool value_read_process(struct value *v, const struct key *key, const char *s, c
 		if (text_to_u64(s, WEIGHT_MOST, &v->number) && v->number)
 			return true;
 		return no(&why, "'%s' is no weight: 1 to %d, 100 is usual", s, WEIGHT_MOST);
+	case KIND_RATE: {
+		struct cgroup_rate rate;
+		char device[256];
+		return value_read_rate(&rate, device, sizeof(device), s, at, size);
+	}
 	case KIND_PAIR:
 		return is_variable(s, strcspn(s, "=")) && strchr(s, '=')
 			? true

@@ -7,6 +7,7 @@
 #define HELPER_POLICY_VALUE_PROCESS_H
 
 #include "helper/policy/value.h"
+#include "lib/linux/cgroup.h"
 
 /*
  * KIND_AMOUNT bytes or N% of memory, KIND_TASKS a number, KIND_PERCENT of one processor: all
@@ -14,6 +15,11 @@
  * v->number, and v->percent where it is of memory. False with one clause in `why`.
  */
 bool value_read_process(struct value *v, const struct key *key, const char *s, char *why,
+	size_t size);
+
+/* The rates of `DEVICE:rbps=10M,wiops=100` in `out`, and the device's path. False with one clause
+ * in `why`. */
+bool value_read_rate(struct cgroup_rate *out, char *device, size_t room, const char *s, char *why,
 	size_t size);
 
 /* Whether it is a name that shells accept for a variable. */

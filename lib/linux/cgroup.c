@@ -3,6 +3,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/cgroup_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +129,12 @@ int cgroup_check(const struct cgroup_host *host, const struct cgroup_values *val
 				"with cgroup v1 it needs memory_max");
 		*used |= 1u << c;
 	}
+	if (!values->n_rates)
+		return 0;
+	if (!(host->v2_has >> CGROUP_IO & 1) && host->v1[CGROUP_IO] < 0)
+		return fail_say(f, FAIL_REFUSED, "limit", "io_max",
+			"this host has no cgroup controller 'io'");
+	*used |= host->v2_has >> CGROUP_IO & 1 ? CGROUP_V2 : 1u << CGROUP_IO;
 	return 0;
 }
 
@@ -253,6 +260,9 @@ static int hand_down(const struct cgroup_host *host, int dir, const struct cgrou
 		if (write_file(dir, "cgroup.subtree_control", word) < 0)
 			return fail_sys(f, "hand down cgroup controller", names[c]);
 	}
+	if (values->n_rates && (host->v2_has >> CGROUP_IO & 1) &&
+		write_file(dir, "cgroup.subtree_control", "+io") < 0)
+		return fail_sys(f, "hand down cgroup controller", "io");
 	return 0;
 }
 
@@ -297,6 +307,9 @@ static int set_values(const struct cgroup_host *host, int root, const char *path
 			set_value(dir, values, (enum cgroup_key)k, v2, keep_higher, f) < 0)
 			return -1;
 	}
+	/* Of a user's boxes together the newest says it: a rate kills nobody. */
+	if (v2 ? host->v2_has >> CGROUP_IO & 1 : host->v1[CGROUP_IO] == root)
+		return cgroup_io_set(dir, v2, values, f);
 	return 0;
 }
 

@@ -30,9 +30,30 @@ enum cgroup_key {
 
 #define CGROUP_UNLIMITED UINT64_MAX
 
+enum cgroup_rate_kind {
+	CGROUP_READ_BYTES,
+	CGROUP_WRITE_BYTES,
+	CGROUP_READS,
+	CGROUP_WRITES,
+	CGROUP_RATE_KINDS,
+};
+
+#define CGROUP_RATES 8
+
+/* One block device, each kind a second; 0: not limited. */
+struct cgroup_rate {
+	unsigned major, minor;
+	uint64_t at[CGROUP_RATE_KINDS];
+};
+
+/* "rbps", "wbps", "riops", "wiops". */
+extern const char *const cgroup_rate_names[CGROUP_RATE_KINDS];
+
 struct cgroup_values {
 	bool set[CGROUP_KEYS];
 	uint64_t at[CGROUP_KEYS];
+	struct cgroup_rate rates[CGROUP_RATES];
+	size_t n_rates;
 };
 
 enum cgroup_controller { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_IO, CGROUP_CONTROLLERS };

@@ -170,6 +170,36 @@ def what_the_host_cannot_limit_refuses_the_login_and_check_says_so():
     equal(run(["loginbox", "check", "--here"]).returncode, 0, "what it can limit is well")
 
 
+def disk():
+    """A whole block device of this machine as (path of a node for it, MAJOR:MINOR)."""
+    for name in sorted(os.listdir("/sys/block")):
+        with open(f"/sys/block/{name}/dev", encoding="ascii") as file:
+            number = file.read().strip()
+        with open(f"/sys/block/{name}/size", encoding="ascii") as file:
+            if int(file.read()) and not name.startswith("loop"):
+                os.mknod("/dev/lbdisk", 0o60600, os.makedev(*map(int, number.split(":"))))
+                return "/dev/lbdisk", number
+    raise report.Skip("this machine has no block device")
+
+
+@test
+def rates_of_a_disk_are_in_the_kernel():
+    need_v1()
+    device, number = disk()
+    try:
+        policy(f"io_max.disk = {device}:rbps=10M,wiops=100")
+        with held():
+            for level in ("", "/*"):
+                group = "blkio/loginbox/2001" + level
+                equal(read(group + "/blkio.throttle.read_bps_device"), [f"{number} 10485760"], group)
+                equal(read(group + "/blkio.throttle.write_iops_device"), [f"{number} 100"], group)
+    finally:
+        os.unlink(device)
+    mark = host.LogMark()
+    true(ssh("alice", "true").returncode != 0, "a device that is gone refuses")
+    contains(mark.ours()[-1], device, "and the log names it")
+
+
 @test
 def each_session_by_itself_where_the_policy_says_so():
     need_v1()
