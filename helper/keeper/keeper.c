@@ -149,8 +149,9 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	log_start(&k->log, take_fd(&k->build.log_socket));
 	life_attach_ttys(k, &k->sessions.at[0], &ttys);
 	verdict_of_plan(&verdict, k->plan, k->box.id);
-	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
+	/* Who has the verdict may log in again at once, or stop this process. */
 	own_fd_close(&lock);
+	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
 	/* The session has its answer: nobody waits for this. */
 	cgroup_leave();
 	slim_down();

@@ -24,8 +24,9 @@
  *	ENDING    JOIN                                refuses: another box      ENDING
  *	          CLOSE, STATUS, KILL                 as above                  ENDING
  *	          the session's process has ended     forgets the session       ENDING
- *	          init reaped                         gives the address back,   GONE
- *	                                                tells who asked for KILL
+ *	          a moment after its socket's end     tells who asked for KILL  ENDING
+ *	          init reaped                         the same, and gives the   GONE
+ *	                                                address back
  *	GONE      CLOSE                               hands the way back        GONE
  *	          no session left                     forgets the box, looks    (exit)
  *	                                                after others' now and then

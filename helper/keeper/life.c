@@ -24,6 +24,7 @@
 #define BUSY_MS 10    /* how soon a lock that another holds is tried again */
 #define LOOK_MS 30000 /* how often a quiet keeper looks whether it can still be found */
 #define NAP_MS 1000   /* between two looks of a busy one */
+#define DEAD_MS 500   /* from the end of init's socket until nothing runs, at most */
 
 /* What is watched besides sessions. */
 enum watched { W_LISTENER, W_INIT, W_CONTROL, W_LOG, W_CTL, W_GUEST, W_RECORDS, FIXED_POLLS };
@@ -186,6 +187,23 @@ static void hear_init(struct keeper *k)
 	}
 	life_end(k);
 	own_fd_close(&k->build.control);
+	k->dead_ms = fdio_now_ms();
+}
+
+/*
+ * Who asked for the end has it when nothing runs any more: init itself may have to wait
+ * for dead children of an application that does not reap them. When to look again, or -1.
+ */
+static int answer_askers(struct keeper *k)
+{
+	if (!k->n_asking || !k->dead_ms)
+		return -1;
+	int64_t left_ms = k->dead_ms + DEAD_MS - fdio_now_ms();
+	if (left_ms > 0 && !k->reaped)
+		return (int)left_ms;
+	while (k->n_asking)
+		own_fd_close(&k->asking[--k->n_asking]);
+	return -1;
 }
 
 /*
@@ -198,8 +216,8 @@ static void box_is_gone(struct keeper *k)
 	if (k->network.lease.network[0])
 		network_undo(&k->place, &k->network.lease);
 	own_fd_close(&k->build.keep);
-	while (k->n_asking)
-		own_fd_close(&k->asking[--k->n_asking]);
+	k->dead_ms = k->dead_ms ? k->dead_ms : fdio_now_ms();
+	answer_askers(k);
 }
 
 static void look_at_init(struct keeper *k, const struct pollfd *polls)
@@ -318,6 +336,7 @@ bool life_once(struct keeper *k, int most_ms)
 {
 	look_for_place(k);
 	int wait_ms = sooner(end_if_empty(k), expire_sessions(&k->expire, &k->sessions));
+	wait_ms = sooner(wait_ms, answer_askers(k));
 
 	if (make_room(k) < 0) {
 		life_end(k); /* it could not be watched: better none */

@@ -47,6 +47,7 @@ struct keeper {
 	bool asked, empty; /* init was asked whether the box is empty; it is */
 	enum keeper_state state;
 	bool reaped; /* init has ended */
+	int64_t dead_ms; /* since when its socket has ended: it may wait for zombies */
 	int asking[KEEPER_ASKING_MAX]; /* never answered: closed when init has ended */
 	size_t n_asking;
 	struct pollfd *polls;

@@ -399,9 +399,8 @@ def a_stopped_keeper_costs_its_user_one_new_box():
         try:
             with open_one("bob") as other:
                 true(other.took < 3, "another user is not held up", other.took)
-            second = open_one("alice")
-            equal(len(notes("alice")), 2, "boxes of alice")
-            second.close()
+            with open_one("alice"):
+                equal(len(notes("alice")), 2, "boxes of alice")
         finally:
             os.kill(chain.keeper, signal.SIGCONT)
     gone("alice")

@@ -460,6 +460,31 @@ static void kill_of_any_version_ends_the_box_and_is_answered_by_its_end(void)
 	}
 }
 
+/* Init's socket has ended, and the kernel keeps it for a zombie of the application's. */
+static void who_asks_for_the_end_does_not_wait_for_zombies(void)
+{
+	struct wire_head word;
+	struct fail f = { 0 };
+
+	new_box();
+	log_in(getpid());
+	OWN_FD sock = peer_connect(&k.box);
+	say(sock, WIRE_KILL);
+	/* One that the signal does not end. */
+	int init = k.build.init;
+	k.build.init = -1;
+	life_once(&k, 1000);
+	own_fd_close(&init_end);
+	int64_t began = fdio_now_ms();
+	while (k.n_asking && fdio_now_ms() - began < 20000)
+		life_once(&k, -1);
+	CHECK_NUMBER(k.n_asking, 0);
+	CHECK(!k.reaped);
+	CHECK_NUMBER(fdio_recv(sock, &word, sizeof(word), NULL, NULL, fdio_now_ms() + 50, &f), 0);
+	k.build.init = init;
+	end_all();
+}
+
 static void status_of_any_version_is_answered(void)
 {
 	struct wire_head word = { WIRE_MAGIC, WIRE_VERSION + 7, WIRE_STATUS };
@@ -633,6 +658,7 @@ int main(void)
 	RUN(a_state_directory_that_has_gone_is_made_again);
 	RUN(a_session_that_lasts_too_long_is_asked_and_then_killed);
 	RUN(kill_of_any_version_ends_the_box_and_is_answered_by_its_end);
+	RUN(who_asks_for_the_end_does_not_wait_for_zombies);
 	RUN(status_of_any_version_is_answered);
 	RUN(what_every_version_understands_stands_where_it_stood);
 	RUN(a_peer_that_says_nothing_or_garbage_costs_half_a_second_at_most);
