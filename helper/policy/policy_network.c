@@ -1,6 +1,7 @@
 #include "helper/policy/policy_network.h"
 
 #include "lib/base/text.h"
+#include "lib/linux/account.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -96,6 +97,61 @@ int policy_resolve_networks(struct policy *policy, struct fail *f)
 	for (size_t i = 0; i < policy->n_boxes; i++)
 		if (check_box(policy, policy->boxes[i], f) < 0)
 			return -1;
+	return 0;
+}
+
+static int warn_uid(const struct rule *rule, const struct setting *s, uint64_t uid,
+	const struct network *net, struct report *report)
+{
+	if (uid >= net->uid_from && uid <= net->uid_to)
+		return 0;
+	return report_add(report,
+		"%s: rule '%s' takes uid %llu, which has no address in network '%s' (uids = %u-%u at "
+		"%s)",
+		s->at, rule->name, (unsigned long long)uid, net->name, net->uid_from, net->uid_to,
+		net->uids_at);
+}
+
+static int warn_rule(const struct rule *rule, const struct network *net, struct report *report)
+{
+	const struct setting *uids = rule->says.by_key[KEY_RULE_UID];
+	const struct setting *users = rule->says.by_key[KEY_RULE_USER];
+	struct fail ignored = { 0 };
+
+	for (size_t i = 0; uids && i < uids->value.n_items; i++) {
+		const struct item *item = &uids->value.items[i];
+		/* A range without an end takes whom it takes: its beginning is what can be seen. */
+		if (!item->not && warn_uid(rule, uids, item->from, net, report) < 0)
+			return -1;
+	}
+	for (size_t i = 0; users && i < users->value.n_items; i++) {
+		const struct item *item = &users->value.items[i];
+		struct account account = { 0 };
+		int result = 0;
+		if (item->not || strpbrk(item->text, "*?"))
+			continue;
+		/* An unknown name has its own warning. */
+		if (account_by_name(&account, item->text, &ignored) == 0)
+			result = warn_uid(rule, users, account.uid, net, report);
+		account_free(&account);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int policy_warn_networks(const struct policy *policy, struct report *report)
+{
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct rule *rule = policy->rules[i];
+		if (rule->gives != RULE_BOX)
+			continue;
+		const char *name = rule->box->all.by_key[KEY_NETWORK]->text;
+		const struct policy_network *network = policy_find_network(policy, name);
+		if (network && network->net.how == ADDRESS_BY_UID &&
+			warn_rule(rule, &network->net, report) < 0)
+			return -1;
+	}
 	return 0;
 }
 

@@ -15,6 +15,9 @@ struct policy_network *policy_add_network(struct policy *policy, const char *nam
 /* Reads all networks and what the boxes say of them; boxes are resolved already. */
 int policy_resolve_networks(struct policy *policy, struct fail *f);
 
+/* Users and uids of rules whose box is in a network that has no address for them. */
+int policy_warn_networks(const struct policy *policy, struct report *report);
+
 void policy_free_networks(struct policy *policy);
 
 #endif

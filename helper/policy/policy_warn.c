@@ -1,5 +1,6 @@
 #include "helper/policy/policy.h"
 
+#include "helper/policy/policy_network.h"
 #include "helper/policy/policy_process.h"
 #include "lib/linux/account.h"
 
@@ -79,5 +80,6 @@ int policy_warn(const struct policy *policy, struct report *report, struct fail 
 			if (warn_names(rule->says.by_key[names[k]], report, f) < 0)
 				return -1;
 	}
-	return policy_warn_process(policy, report, f);
+	return policy_warn_networks(policy, report) < 0 ? -1
+							: policy_warn_process(policy, report, f);
 }

@@ -156,6 +156,30 @@ static void another_text_is_another_number(void)
 	CHECK(group_of("subnet = 10.77.0.0/17\n") != group);
 }
 
+static void who_has_no_address_is_told_when_the_policy_is_checked(void)
+{
+	struct policy *policy = policy_of_text(
+		"[network lab]\nsubnet = 10.77.0.0/16\nuids = 2000-2999\n[box a]\nnetwork = lab\n"
+		"[rule r]\nuid = 2000-2001, 3000\nuser = root, !alice\nbox = a\n");
+	struct report report = { 0 };
+	struct fail f = { 0 };
+
+	CHECK_NUMBER(policy_warn(policy, &report, &f), 0);
+	const char *const wanted[] = {
+		"FILE:7: rule 'r' takes uid 3000, which has no address in network 'lab' (uids = "
+		"2000-2999 at FILE:3)",
+		"FILE:8: rule 'r' takes uid 0, which has no address in network 'lab' (uids = "
+		"2000-2999 at FILE:3)" };
+	for (size_t i = 0; i < 2; i++) {
+		bool found = false;
+		for (size_t j = 0; j < report.n; j++)
+			found = found || strcmp(report.lines[j], wanted[i]) == 0;
+		CHECK(found);
+	}
+	report_free(&report);
+	policy_free(policy);
+}
+
 int main(void)
 {
 	RUN(addresses_follow_the_gateway);
@@ -163,5 +187,6 @@ int main(void)
 	RUN(a_uid_has_one_place_and_no_other);
 	RUN(the_rules_are_those_that_are_looked_for);
 	RUN(another_text_is_another_number);
+	RUN(who_has_no_address_is_told_when_the_policy_is_checked);
 	return test_end();
 }
