@@ -31,7 +31,8 @@ static const struct admin_verb verbs[] = {
 	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
 	{ "gc", "[--dry-run] [--json]", "remove what dead boxes left", admin_gc,
 		"A login does it for its own user, a box that ends now and then for all." },
-	{ "logs", "USER|ID [--file FILE]", "the log lines of a user or a box", admin_logs,
+	{ "logs", "USER|ID|--summary [--file FILE]", "the log lines of a user or a box", admin_logs,
+		"--summary counts who got what, or would get it (mode = monitor), by user and rule.\n"
 		"From the journal, else /var/log/auth.log, secure, messages or syslog." },
 	{ "pam", "add|remove SERVICE...", "put the module's lines into /etc/pam.d, or take them out",
 		admin_pam, "The file from before is kept in /var/lib/loginbox/pam.d." },

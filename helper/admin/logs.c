@@ -3,6 +3,8 @@
  * or else from the file where syslog puts what is of authpriv.
  */
 #include "helper/admin/admin.h"
+#include "helper/admin/boxes.h"
+#include "helper/admin/logs_summary.h"
 #include "lib/base/own.h"
 
 #include <errno.h>
@@ -43,14 +45,24 @@ static bool is_meant(const char *line, const char *which)
 			       has(ours, "uid=", which));
 }
 
-static unsigned show(FILE *from, const char *which)
+/* The lines of one user or box, or all of them counted. */
+struct wanted {
+	const char *which; /* NULL: the summary */
+	struct logs_summary *summary;
+};
+
+static unsigned show(FILE *from, const struct wanted *wanted)
 {
 	OWN_STR line = NULL;
 	size_t room = 0;
 	unsigned n = 0;
 
 	while (getline(&line, &room, from) > 0) {
-		if (!is_meant(line, which))
+		if (!wanted->which) {
+			n += logs_summary_add(wanted->summary, line);
+			continue;
+		}
+		if (!is_meant(line, wanted->which))
 			continue;
 		/* A line may quote a client: nothing of it reaches a terminal as it is. */
 		for (char *c = line; *c; c++)
@@ -69,7 +81,7 @@ static bool has_journal(void)
 }
 
 /* Only what root wrote: the user of a box may log too, under any name. */
-static int show_journal(const char *which, unsigned *n, struct fail *f)
+static int show_journal(const struct wanted *wanted, unsigned *n, struct fail *f)
 {
 	static char *const argv[] = { (char *)"journalctl", (char *)"-q", (char *)"--no-pager",
 		(char *)"-o", (char *)"short-iso", (char *)"_UID=0", (char *)"SYSLOG_FACILITY=10",
@@ -87,7 +99,7 @@ static int show_journal(const char *which, unsigned *n, struct fail *f)
 	close(pair[1]);
 	FILE *from = fdopen(pair[0], "r");
 	if (pid > 0 && from)
-		*n += show(from, which);
+		*n += show(from, wanted);
 	if (from)
 		fclose(from);
 	else
@@ -97,7 +109,7 @@ static int show_journal(const char *which, unsigned *n, struct fail *f)
 	return status ? fail_say(f, FAIL_SYSTEM, "read the journal", JOURNALCTL, "it failed") : 0;
 }
 
-static int show_file(const char *path, const char *which, unsigned *n, struct fail *f)
+static int show_file(const char *path, const struct wanted *wanted, unsigned *n, struct fail *f)
 {
 	OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
@@ -110,13 +122,13 @@ static int show_file(const char *path, const char *which, unsigned *n, struct fa
 	if (!from)
 		return fail_sys(f, "read log", path);
 	(void)take_fd(&fd);
-	*n += show(from, which);
+	*n += show(from, wanted);
 	fclose(from);
 	return 0;
 }
 
 /* The older file first. */
-static int show_files(const char *which, unsigned *n, struct fail *f)
+static int show_files(const struct wanted *wanted, unsigned *n, struct fail *f)
 {
 	static const char *const names[] = { "/var/log/auth.log", "/var/log/secure",
 		"/var/log/messages", "/var/log/syslog" };
@@ -126,9 +138,9 @@ static int show_files(const char *which, unsigned *n, struct fail *f)
 		if (access(names[i], F_OK) < 0)
 			continue;
 		snprintf(old, sizeof(old), "%s.1", names[i]);
-		if (access(old, F_OK) == 0 && show_file(old, which, n, f) < 0)
+		if (access(old, F_OK) == 0 && show_file(old, wanted, n, f) < 0)
 			return -1;
-		return show_file(names[i], which, n, f);
+		return show_file(names[i], wanted, n, f);
 	}
 	return fail_say(f, FAIL_SYSTEM, "find the log", "/var/log",
 		"there is no journal and no file that is known; name it with --file");
@@ -136,11 +148,14 @@ static int show_files(const char *which, unsigned *n, struct fail *f)
 
 int admin_logs(const struct admin_verb *verb, int argc, char **argv)
 {
-	const char *which = NULL, *file = NULL;
+	const char *file = NULL;
+	struct logs_summary summary = { 0 };
+	struct wanted all = { .summary = &summary }, *wanted = &all;
 	const struct admin_option options[] = { { "--file", &file }, { NULL, NULL } };
 	struct fail f = FAIL_BY("");
 	unsigned n = 0;
-	int code = admin_read(verb, argc, argv, options, &which, 1);
+	bool summarises = boxes_take_flag(&argc, argv, "--summary");
+	int code = admin_read(verb, argc, argv, options, &all.which, summarises ? 0 : 1);
 
 	if (code != EXIT_DONE)
 		return code;
@@ -148,14 +163,16 @@ int admin_logs(const struct admin_verb *verb, int argc, char **argv)
 		return EXIT_REFUSED;
 	int result = 0;
 	if (file)
-		result = show_file(file, which, &n, &f);
+		result = show_file(file, wanted, &n, &f);
 	else if (has_journal())
-		result = show_journal(which, &n, &f);
+		result = show_journal(wanted, &n, &f);
 	/* A journal may be there and the host's syslog write elsewhere. */
 	if (!file && result == 0 && !n)
-		result = show_files(which, &n, &f);
+		result = show_files(wanted, &n, &f);
 	if (result == 0 && !n)
-		result = fail_say(&f, FAIL_SYSTEM, "find log lines", which,
-			"there is none of this user or box");
+		result = fail_say(&f, FAIL_SYSTEM, "find log lines", all.which ? all.which : "",
+			all.which ? "there is none of this user or box" : "there is none of ours");
+	if (summarises && n)
+		logs_summary_print(&summary);
 	return result < 0 ? admin_fail(&f) : EXIT_DONE;
 }

@@ -1,0 +1,79 @@
+#include "helper/admin/logs_summary.h"
+
+#include "lib/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct logs_row {
+	char user[40], box[40], rule[40], result[24];
+	unsigned count;
+};
+
+/* The value of " key=" up to the next space; rule=NAME@PLACE is cut at the @. */
+static bool take(const char *line, const char *key, char *out, size_t size)
+{
+	const char *at = strstr(line, key);
+
+	if (!at)
+		return false;
+	at += strlen(key);
+	snprintf(out, size, "%.*s", (int)strcspn(at, " @\n"), at);
+	text_clean(out);
+	return true;
+}
+
+static bool is_same(const struct logs_row *a, const struct logs_row *b)
+{
+	return strcmp(a->user, b->user) == 0 && strcmp(a->box, b->box) == 0 &&
+		strcmp(a->rule, b->rule) == 0 && strcmp(a->result, b->result) == 0;
+}
+
+bool logs_summary_add(struct logs_summary *all, const char *line)
+{
+	struct logs_row row = { .count = 1 };
+	const char *ours = strstr(line, "pam_loginbox(");
+
+	if (!ours)
+		ours = strstr(line, "loginbox[");
+	if (!ours || !take(ours, " user=", row.user, sizeof(row.user)) ||
+		!take(ours, " result=", row.result, sizeof(row.result)) ||
+		!take(ours, "box=", row.box, sizeof(row.box)) ||
+		!take(ours, " rule=", row.rule, sizeof(row.rule)))
+		return false;
+	for (unsigned i = 0; i < all->n; i++)
+		if (is_same(&all->rows[i], &row)) {
+			all->rows[i].count++;
+			return true;
+		}
+	struct logs_row *more = reallocarray(all->rows, all->n + 1, sizeof(*more));
+	if (!more)
+		return false;
+	all->rows = more;
+	all->rows[all->n++] = row;
+	return true;
+}
+
+static int by_count(const void *a, const void *b)
+{
+	const struct logs_row *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return strcmp(x->user, y->user);
+}
+
+void logs_summary_print(struct logs_summary *all)
+{
+	if (all->n)
+		qsort(all->rows, all->n, sizeof(*all->rows), by_count);
+	printf("%7s  %-16s  %-15s  %-15s  %s\n", "LOGINS", "USER", "BOX", "RULE", "RESULT");
+	for (unsigned i = 0; i < all->n; i++) {
+		const struct logs_row *r = &all->rows[i];
+		printf("%7u  %-16.16s  %-15.15s  %-15.15s  %.16s\n", r->count, r->user, r->box, r->rule,
+			strcmp(r->result, "monitored") == 0 ? "would get it" : r->result);
+	}
+	free(all->rows);
+	*all = (struct logs_summary){ 0 };
+}
