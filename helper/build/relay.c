@@ -186,6 +186,11 @@ static int open_signals(struct fail *f)
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		sigaddset(&set, ours[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* For the pump: told to finish before it has begun, it still writes what there is. */
+	sigset_t pumps;
+	sigemptyset(&pumps);
+	sigaddset(&pumps, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &pumps, NULL);
 	signal(SIGTTOU, SIG_IGN); /* the terminal is put back from the background, too */
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? fail_sys(f, "wait for signals", "") : fd;

@@ -214,6 +214,15 @@ def output_that_nobody_reads_does_not_hold_the_session():
         equal(os.waitstatus_to_exitcode(terminal.status), 6, "status")
 
 
+@test
+def a_program_that_ends_at_once_is_shown_whole():
+    """The pump may be told to finish before it has begun."""
+    for _ in range(report.count(300, 60)):
+        with relayed("-c", "echo short") as terminal:
+            equal(terminal.wait(60), 0, "status")
+            terminal.expect("short\r\n", 5)
+
+
 # ---- nothing is typed --------------------------------------------------------------------------
 
 STI = ("import fcntl,termios,os\nn=0\n"
