@@ -92,7 +92,7 @@ void life_end(struct keeper *k)
 		return;
 	k->state = KEEPER_ENDING;
 	place_box_hide(&k->place, &k->box);
-	if (k->plan && !(k->plan->namespaces & CLONE_NEWPID))
+	if (k->plan && (k->plan->namespaces & (CLONE_NEWNS | CLONE_NEWPID)) == CLONE_NEWNS)
 		strays_end(k->build.init_pid, &k->sessions);
 	sys_child_kill(k->build.init, k->build.init_pid);
 }

@@ -76,12 +76,14 @@ static unsigned pass(int proc, const struct stat *box, const struct sessions *se
 void strays_end(pid_t init, const struct sessions *sessions)
 {
 	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
-	struct stat box;
+	struct stat box, own;
 	char name[16];
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	snprintf(name, sizeof(name), "%d", init);
-	if (proc < 0 || !namespace_of(proc, name, &box) || fork() != 0) {
+	/* Never the keeper's own namespace: that is the whole host. */
+	if (proc < 0 || !namespace_of(proc, name, &box) || !namespace_of(proc, "self", &own) ||
+		is_same(&box, &own) || fork() != 0) {
 		own_fd_close(&proc);
 		return;
 	}
