@@ -32,7 +32,7 @@ static const struct admin_verb verbs[] = {
 	{ "gc", "[--dry-run] [--json]", "remove what dead boxes left", admin_gc,
 		"A login does it for its own user, a box that ends now and then for all." },
 	{ "logs", "USER|ID|--summary [--file FILE]", "the log lines of a user or a box", admin_logs,
-		"--summary counts who got what, or would get it (mode = monitor), by user and rule.\n"
+		"--summary counts who got what, or (mode = monitor) would get it, by user.\n"
 		"From the journal, else /var/log/auth.log, secure, messages or syslog." },
 	{ "pam", "add|remove SERVICE...", "put the module's lines into /etc/pam.d, or take them out",
 		admin_pam, "The file from before is kept in /var/lib/loginbox/pam.d." },
