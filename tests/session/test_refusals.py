@@ -161,9 +161,9 @@ def a_policy_with_an_unknown_key():
 
 
 @test
-def a_policy_with_a_key_that_is_not_built_yet():
-    with policy(host.STUDENT_POLICY.replace("nofile = 512", "tasks_max = 100")):
-        must_refuse("tasks_max")
+def a_policy_with_a_value_that_is_not_built_yet():
+    with policy(host.STUDENT_POLICY.replace("nofile = 512", "userns = self")):
+        must_refuse("userns = self is not built yet")
 
 
 @test
