@@ -6,6 +6,8 @@
 /* Where the kernel looks for the arguments of this process; it does not change. */
 static char *room;
 static size_t room_size;
+/* The environment lies behind them, and /proc/PID/environ shows it when it is cleared, too. */
+static size_t env_size;
 
 void title_take(int argc, char **argv)
 {
@@ -19,6 +21,9 @@ void title_take(int argc, char **argv)
 		if (argv[i] == end)
 			end = argv[i] + strlen(argv[i]) + 1;
 	room_size = (size_t)(end - room);
+	for (char **pair = argv + argc + 1; *pair; pair++)
+		if (*pair == room + room_size + env_size)
+			env_size += strlen(*pair) + 1;
 }
 
 void title_set(const char *title)
@@ -27,6 +32,6 @@ void title_set(const char *title)
 	if (!room_size)
 		return;
 	size_t n = strnlen(title, room_size - 1);
-	memset(room, 0, room_size);
+	memset(room, 0, room_size + env_size);
 	memcpy(room, title, n);
 }

@@ -7,10 +7,10 @@
 #ifndef HELPER_KEEPER_TITLE_H
 #define HELPER_KEEPER_TITLE_H
 
-/* Remembers where the arguments lie. Called once, early in main. */
+/* Remembers where the arguments lie, and the environment. Called once, early in main. */
 void title_take(int argc, char **argv);
 
-/* Shows `title` from now on, cut to the room that the arguments had. */
+/* Shows `title` from now on, cut to the room that the arguments had; wipes the environment. */
 void title_set(const char *title);
 
 #endif
