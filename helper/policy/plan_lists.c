@@ -5,6 +5,7 @@
 #include "helper/policy/expand.h"
 #include "helper/policy/plan_parts.h"
 #include "lib/base/text.h"
+#include "lib/linux/path.h"
 
 static int refuse(const struct setting *s, const char *path, struct fail *f, const char *why)
 {
@@ -15,16 +16,29 @@ static int refuse(const struct setting *s, const char *path, struct fail *f, con
 /* The items of a list, each with its tokens replaced, handed to `each`. */
 typedef int item_do(struct tree *t, const struct setting *s, char *path, struct fail *f);
 
+/* By its name without links, where only root can have made them; homes are resolved nowhere. */
+static void follow_links(const struct tree *t, char *path, size_t size)
+{
+	char real[1024];
+
+	if ((t->kind == ROOT_HOST || t->kind == ROOT_MIRROR) && !tree_is_in_home(t, path) &&
+		path_find(path, PATH_LOCAL_WAY, real, sizeof(real)))
+		text_copy(path, size, real);
+}
+
 static int for_each(struct tree *t, enum key_id key, item_do *each, struct fail *f)
 {
 	const struct setting *s = tree_get(t, key);
 	char path[1024];
 
-	for (size_t i = 0; i < s->value.n_items; i++)
+	for (size_t i = 0; i < s->value.n_items; i++) {
 		if (expand_path_text(s, s->value.items[i].text, t->plan->account, path, sizeof(path),
-			    f) < 0 ||
-			each(t, s, path, f) < 0)
+			    f) < 0)
 			return -1;
+		follow_links(t, path, sizeof(path));
+		if (each(t, s, path, f) < 0)
+			return -1;
+	}
 	return 0;
 }
 

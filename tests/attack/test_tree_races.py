@@ -100,7 +100,9 @@ def control_a_mount_by_path_is_carried_away_by_the_race():
     make_home()
     wins = 0
     with Attacker(f"{HOME}/a/t", f"{HOME}/l"):
-        for _ in range(report.count(20000, 4000)):
+        ends = time.monotonic() + 90
+        # As long as it takes on a busy machine, and a little longer.
+        while wins < report.count(50, 3) and time.monotonic() < ends:
             status = os.lstat(f"{HOME}/a/t")
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != 2001:
                 continue

@@ -121,6 +121,18 @@ def a_hidden_file_is_not_the_null_device():
 
 
 @test
+def links_of_roots_are_followed_in_the_lists():
+    os.symlink("data", "/srv/link")
+    try:
+        out = session("read_only = /lib, /srv/link\nhide = /srv/link/sub\n",
+                      "ls -A /srv/data/sub | wc -l; findmnt -no OPTIONS /srv/data | tail -1")
+        equal(out.splitlines()[0], "0", "hidden by the link's name")
+        true(out.splitlines()[1].startswith("ro,"), "read-only by the link's name", out)
+    finally:
+        os.unlink("/srv/link")
+
+
+@test
 def the_own_home_cannot_be_hidden():
     contains(refusal("hide = /home/alice\n"), "hide = /home/alice", "why")
     contains(refusal("hide = %h/.ssh\n"), "own home", "why")
