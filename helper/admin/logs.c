@@ -86,6 +86,7 @@ static int show_journal(const struct wanted *wanted, unsigned *n, struct fail *f
 	static char *const argv[] = { (char *)"journalctl", (char *)"-q", (char *)"--no-pager",
 		(char *)"-o", (char *)"short-iso", (char *)"_UID=0", (char *)"SYSLOG_FACILITY=10",
 		NULL };
+	static char *const env[] = { (char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C.UTF-8", NULL };
 	int pair[2], status = 0;
 
 	if (pipe2(pair, O_CLOEXEC) < 0)
@@ -93,7 +94,7 @@ static int show_journal(const struct wanted *wanted, unsigned *n, struct fail *f
 	pid_t pid = fork();
 	if (pid == 0) {
 		if (dup2(pair[1], STDOUT_FILENO) >= 0)
-			execv(JOURNALCTL, argv);
+			execve(JOURNALCTL, argv, env);
 		_exit(127);
 	}
 	close(pair[1]);
