@@ -166,9 +166,9 @@ RUN_TESTS = LOGINBOX_BUILD=$(B) tests/run
 setup: ## install what Debian 12 lacks to build and test
 	@tests/setup
 
-# The same product with another number of the wire: what an upgrade meets on a host.
+# The same product with another number and size of the wire: what an upgrade meets on a host.
 other:
-	@$(MAKE) --no-print-directory -s B=build/other CPPFLAGS='$(CPPFLAGS) -DWIRE_VERSION=4242u' all
+	@$(MAKE) --no-print-directory -s B=build/other CPPFLAGS='$(CPPFLAGS) -DWIRE_VERSION=4242u -DWIRE_LIMITS=17' all
 
 check: setup ## build, and pass all tests at reduced counts
 	@$(MAKE) --no-print-directory all unit other

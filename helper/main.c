@@ -47,7 +47,10 @@ static int hear_module(struct wire_open *ask, struct session_login *login, struc
 	ssize_t n = fdio_recv(MODULE_FD, ask, sizeof(*ask), &login->fds, NULL,
 		fdio_now_ms() + ASK_MS, f);
 
-	if (n < 0)
+	/* Another version's may be longer. */
+	if (n < 0 && f->err == EMSGSIZE)
+		*f = FAIL_BY("helper");
+	else if (n < 0)
 		return -1;
 	if (n != sizeof(*ask) || !wire_is(&ask->head, WIRE_OPEN) ||
 		login->fds.n < WIRE_FDS || login->fds.n > WIRE_FDS + WIRE_TTYS)

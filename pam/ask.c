@@ -122,7 +122,10 @@ static int hear_verdict(struct ask *out, int64_t deadline_ms, struct fail *f)
 		return fail_say(f, FAIL_SYSTEM, "hear from", LOGINBOX_HELPER,
 			"it ended without an answer");
 	}
-	if (n < 0)
+	/* Another version's may be longer. */
+	if (n < 0 && f->err == EMSGSIZE)
+		*f = FAIL_BY("module");
+	else if (n < 0)
 		return -1;
 	return fail_say(f, FAIL_SYSTEM, "understand", LOGINBOX_HELPER,
 		"module and helper are of different versions");

@@ -91,7 +91,9 @@ enum wire_answer {
 	WIRE_ENTER,      /* come in: init's pidfd comes with it, and maybe a filter */
 };
 
+#ifndef WIRE_LIMITS
 #define WIRE_LIMITS 16
+#endif
 #define WIRE_GROUPS 32
 #define WIRE_ENV 2048
 #define WIRE_UMASK_KEPT UINT32_MAX
