@@ -230,6 +230,20 @@ static void look_at_child(struct duty *d)
 	}
 }
 
+/*
+ * As when a line drops: the signal, and a terminal that is no more. A shell may be where it
+ * does not look at signals, and sees the end of its terminal.
+ */
+static void hang_up(struct duty *d)
+{
+	d->typing = false;
+	d->n = 0;
+	kill(-d->child, SIGHUP);
+	kill(-d->child, SIGCONT);
+	kill(d->pump, SIGTERM);
+	own_fd_close(&d->relay->master);
+}
+
 static void hear_signal(struct duty *d)
 {
 	struct signalfd_siginfo info;
@@ -244,13 +258,10 @@ static void hear_signal(struct duty *d)
 			tty_copy_size(d->relay->tty, d->relay->master);
 			break;
 		case SIGTERM:
-			/* An interactive shell ignores it, and ends at a hang-up. */
 			kill(-d->child, SIGTERM);
 			/* fall through */
 		case SIGHUP:
-			kill(-d->child, SIGHUP);
-			kill(-d->child, SIGCONT);
-			d->typing = false;
+			hang_up(d);
 			break;
 		default:
 			/* Typed while the terminal is not raw: for the job in front inside. */
@@ -270,8 +281,8 @@ static void pass(struct duty *d, short readable, short writable)
 			d->n = (size_t)n;
 			writable = POLLOUT;
 		} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-			d->typing = false; /* hung up */
-			kill(-d->child, SIGHUP);
+			hang_up(d);
+			return;
 		}
 	}
 	if (writable && d->n) {

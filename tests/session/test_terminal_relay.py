@@ -126,6 +126,9 @@ def the_outer_shell_keeps_its_jobs():
 
 def modes_after(end):
     """The terminal's modes before the relay and after it ended in some way."""
+    # The box of the last way is gone: what is killed by name is the one of this way.
+    wait_until(lambda: "alice" not in run(["loginbox", "list"]).stdout
+               and not run(["pgrep", "-x", "loginbox-helper"]).stdout, "the last box is gone", 20)
     script = f"trap '' HUP; read x; {' '.join(AS_ALICE)} {HELPER}; echo ended=$?; read y"
     with Terminal(["bash", "-c", script], env=IN_HOME) as terminal:
         before = modes(terminal)
