@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""Memory: the module under valgrind, and the helper with no room or far too much to read."""
+
+import os
+import resource
+import sys
+
+import attack
+from attack import USER, by_shell, tool
+from report import equal, test, true
+
+VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
+            "--errors-for-leak-kinds=definite", "--trace-children=no"]
+
+
+def under_valgrind(*steps):
+    return attack.run([*VALGRIND, tool("pamapp"), attack.SERVICE, USER, *steps])
+
+
+@test
+def the_module_has_no_error_under_valgrind():
+    """A valgrind that does not know pidfd_open(2) makes it refuse: no error in that either."""
+    for steps in (("start", "ignore", "open", "close", "end"),
+                  ("start", "ignore", "open", "open", "close", "close", "end"),
+                  ("silent", "start", "ignore", "open", "close", "end")):
+        done = under_valgrind(*steps)
+        equal(done.returncode, 0, f"{steps}: {done.stdout}{done.stderr[-2000:]}")
+
+
+@test
+def a_refusal_has_no_error_under_valgrind():
+    attack.host.write_policy("[box student\n")
+    try:
+        done = under_valgrind("start", "ignore", "open", "close", "end")
+    finally:
+        attack.host.write_policy(attack.POLICY)
+    true("open 4" in done.stdout and done.returncode == 0, "refused, and no error",
+         done.stdout + done.stderr[-2000:])
+
+
+@test
+def with_hardly_any_stack_it_runs_or_refuses():
+    for size in (65536, 131072, 1 << 20):
+        done = by_shell("-c", "echo ran", preexec_fn=lambda size=size: resource.setrlimit(
+            resource.RLIMIT_STACK, (size, size)))
+        true(done.returncode in (0, 111, 126, 127, -9, 137), f"stack of {size}",
+             (done.returncode, done.stdout + done.stderr))
+
+
+@test
+def two_million_bytes_of_arguments_and_environment_are_read():
+    done = by_shell("-c", "echo ran", *["x" * 100000] * 8,
+                    env=attack.environment(**{f"N{i}": "y" * 100000 for i in range(8)}))
+    equal((done.returncode, done.stdout), (0, "ran\n"), done.stderr[-300:])
+
+
+@test
+def memory_that_is_filled_with_bytes_is_not_read_before_it_is_written():
+    for fill in ("0", "85", "170", "255"):
+        done = attack.by_pamapp("start", "open", "run=true", "close", "end",
+                                env={**os.environ, "MALLOC_PERTURB_": fill})
+        equal(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(attack.main(()))
