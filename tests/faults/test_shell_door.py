@@ -29,8 +29,9 @@ def judge(run, what):
     if run.status in REFUSALS:
         # A fault may hit the very write of the sentence; what is said is one line of ours.
         said = [line for line in run.output.splitlines() if line and "strace" not in line]
-        true(len(said) <= 1, f"{what}: one sentence", run.output)
-        true(not said or "loginbox" in said[0] or "error while loading" in said[0],
+        # The n-th call of each process fails: the shell and the one that waits for it both say so.
+        true(len(said) <= 2, f"{what}: a sentence from each", run.output)
+        true(all("loginbox" in line or "error while loading" in line for line in said),
              f"{what}: the sentence", run.output)
         return f"refused {run.status}"
     if run.status < 0 or run.status >= 128 or "killed by" in run.output:
