@@ -37,6 +37,8 @@ WANTED = {
     "run/loginbox": ("drwx------", 0, 0),
     "run/loginbox/lock": ("drwx------", 0, 0),
     "run/loginbox/boxes": ("drwx------", 0, 0),
+    "run/loginbox/all": ("drwx------", 0, 0),
+    "run/loginbox/all/ID": ("drwx------", 0, 0),
     "run/loginbox/lock/2001": ("-rw-------", 0, 0),
     "run/loginbox/boxes/2001": ("drwx------", 0, 0),
     "run/loginbox/boxes/2001/ID": ("drwx------", 0, 0),
