@@ -87,18 +87,18 @@ $(B)/%.o: %.c Makefile
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(HARDEN) $(NL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Runs here and now: the filters of system calls that every login has are made once.
-$(B)/tools/filters: $(call obj,tools/filters.c lib/linux/seccomp_make.c lib/base/fail.c lib/base/text.c)
+$(B)/lib/linux/generate/filters: $(call obj,lib/linux/generate/filters.c lib/linux/seccomp_make.c lib/base/fail.c lib/base/text.c)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
-$(B)/gen/filters.c: $(B)/tools/filters
+$(B)/gen/filters.c: $(B)/lib/linux/generate/filters
 	@mkdir -p $(@D)
 	$(call say,GEN)
 	$(Q)$< >$@.new && mv $@.new $@
 
 $(B)/gen/filters.o: $(B)/gen/filters.c
 	$(call say,CC)
-	$(Q)$(CC) $(OURS) $(HARDEN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(HARDEN) -c -o $@ $<
 
 $(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ)
 	$(call say,LINK)

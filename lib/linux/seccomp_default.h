@@ -8,7 +8,7 @@
 
 #include "lib/linux/seccomp.h"
 
-/* By parts (enum seccomp_part, at least one of them). tools/filters makes it. */
+/* By parts (enum seccomp_part, at least one of them). lib/linux/generate/filters.c, run while building, makes it. */
 extern const struct seccomp_program seccomp_defaults[];
 
 #endif

@@ -10,7 +10,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 FLOORS = [
     ["lib/base"],
     ["lib/linux"],
-    ["lib/wire"],
+    ["lib/wire", "lib/linux/generate"],
     ["helper/policy", "pam"],
     ["helper/state"],
     ["helper/build"],
