@@ -3,6 +3,7 @@
  */
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
+#include "helper/admin/written.h"
 #include "helper/policy/plan.h"
 #include "helper/policy/policy.h"
 #include "lib/base/text.h"
@@ -190,6 +191,8 @@ int admin_status(const struct admin_verb *verb, int argc, char **argv)
 		return code;
 	if (boxes_find(&boxes, which, &f) < 0)
 		return admin_fail(&f);
+	for (size_t i = 0; i < boxes.n; i++)
+		written_count(&boxes.at[i]);
 	if (json)
 		print_all_json(&boxes, policy_now);
 	else if (!boxes.n)

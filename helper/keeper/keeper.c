@@ -79,7 +79,10 @@ static int build_box(struct keeper *k, const struct session_login *login, int64_
 		build_abandon(&k->build);
 		return -1;
 	}
-	return build_finish(&k->build, deadline_ms, f);
+	if (build_finish(&k->build, deadline_ms, f) < 0)
+		return -1;
+	written_begin(&k->written, k->plan, k->build.init_pid);
+	return 0;
 }
 
 /* One line for all that was refused, so that a limit that is too low can be found. */

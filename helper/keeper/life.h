@@ -11,6 +11,7 @@
 #define HELPER_KEEPER_LIFE_H
 
 #include "helper/build/build.h"
+#include "helper/build/written.h"
 #include "helper/keeper/expire.h"
 #include "helper/keeper/log.h"
 #include "helper/keeper/records.h"
@@ -33,6 +34,7 @@ struct keeper {
 	struct build build;
 	struct box_cgroup cgroup;
 	struct build_network network;
+	struct written written;
 	struct log log;
 	struct sessions sessions;
 	struct records records;

@@ -101,6 +101,55 @@ def what_is_kept_is_there_again_for_that_user():
         equal(os.stat(f"{KEEP}/2001").st_mode & 0o777, 0o700, "mode of the layers")
 
 
+def told_while_held(keys, script):
+    """What root's `loginbox status` says of a box in which the script has run."""
+    host.write_policy(POLICY.format(keys=keys))
+    with background("alice", "bash -s") as held:
+        held.stdin.write(script.encode() + b"\necho in\n")
+        equal(held.read_line(), "in", "the script")
+        told = run(["loginbox", "status", "alice"]).stdout
+        held.end_of_input()
+        held.wait(10)
+    return [line for line in told.splitlines() if line.startswith(("kept", "written"))]
+
+
+FIVE_FILES = "for n in 1 2 3 4; do head -c 65536 /dev/zero > /srv/open/n$n; done; mkdir /srv/open/d\n"
+
+
+@test
+def status_tells_what_will_be_discarded():
+    equal(told_while_held("", FIVE_FILES.replace("/srv/open", "/tmp")), [], "without a layer")
+    for script, files, least in (("true", 0, 0), (FIVE_FILES, 5, 256)):
+        lines = told_while_held("writes = discard\n", script)
+        equal(len(lines), 1, lines)
+        words = lines[0].split()
+        # /srv becomes a part of the layer when something in it is written.
+        true(files <= int(words[1]) <= files + (2 if files else 0), f"{files} files", lines)
+        true(least <= int(words[3].rstrip("K")) <= least + 64, f"{least}K", lines)
+        contains(lines[0], "gone with the box", "the line")
+
+
+@test
+def status_tells_what_is_kept_and_follows_no_link():
+    with Kept():
+        keys = f"writes = keep:{KEEP}\n"
+        out = told_while_held(keys, FIVE_FILES + "rm /srv/open/old; ln -s /usr /srv/open/usr; "
+                              "ln -s / /srv/open/d/root")
+        equal(out[:1], [f"kept      in {KEEP}/2001"], out)
+        words = out[1].split()
+        # The four files, d, two links, and the directories srv and open themselves.
+        equal(words[1], "9", out)
+        true(256 <= int(words[3].rstrip("K,")) <= 320, "256K", out)
+        contains(out[1], "and 1 names of the host's removed", "the line")
+        # A mount of root's in the layer is not entered.
+        kernel.mount("t", f"{KEEP}/2001/root/upper/srv/open/d", "tmpfs")
+        hostfiles.write(f"{KEEP}/2001/root/upper/srv/open/d/more", "")
+        try:
+            contains(told_while_held(keys, "true")[1], "more than", "a mount there")
+        finally:
+            kernel.unmount(f"{KEEP}/2001/root/upper/srv/open/d", kernel.MNT_DETACH)
+
+
 @test
 def a_layer_of_another_tree_refuses():
     with Kept():
