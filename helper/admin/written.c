@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define WRITTEN_MAX 100000 /* names looked at in all */
-#define WRITTEN_DEEP 64    /* directories below each other, each with two descriptors */
+#define WRITTEN_DEEP 64 /* directories below each other, each with two descriptors */
 
 struct count {
 	uint64_t names, files, removed, bytes;
