@@ -123,6 +123,20 @@ static bool wants_rules(const struct probe_of *of)
 	return named(of) != NULL;
 }
 
+static bool wants_names(const struct probe_of *of)
+{
+	return named(of) && named(of)->net.dns_of_host;
+}
+
+static bool can_names(const struct probe_of *of, char *why, size_t size)
+{
+	if (plan_network_reaches_dns(&named(of)->net))
+		return true;
+	snprintf(why, size, "/etc/resolv.conf names a server on the host's loopback, and its upstream "
+			    "list is nowhere");
+	return false;
+}
+
 static bool wants_path(const struct probe_of *of)
 {
 	const struct setting *s = of->box->all.by_key[KEY_NETWORK];
@@ -217,6 +231,7 @@ static const struct probe probes[] = {
 		"load the modules veth and bridge, or take another network" },
 	{ "packet rules", wants_rules, probe_can_filter_packets,
 		"load the module nf_tables and install libnftables1" },
+	{ "dns = host", wants_names, can_names, "name servers that a box can reach, or say dns = none" },
 	{ "network = path:", wants_path, can_path, "make it at boot, before the first login", true },
 	{ "userns = self", wants_userns, can_userns, RAISE },
 	{ "root", wants_root, can_root, "prepare the tree; root owns it all the way up", true },

@@ -108,6 +108,24 @@ static int add_below_run(struct plan *plan, const char *target, char *text, stru
 	return ADD(.op = STEP_FILE, .target = path, .source = text, .mode = 0644);
 }
 
+/* Whether the box has a /run of its own, in which names can be made. */
+static bool has_run(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (plan->steps[i].op == STEP_TMPFS && strcmp(plan->steps[i].target, "/run") == 0)
+			return true;
+	return false;
+}
+
+bool plan_network_reaches_dns(const struct network *net)
+{
+	char text[RESOLV_MAX];
+
+	if (!net->dns_of_host || make_text(net, text, sizeof(text)))
+		return !net->dns_of_host || !names_loopback(text);
+	return fdio_read_at(AT_FDCWD, RESOLV, text, sizeof(text)) < 0 || !names_loopback(text);
+}
+
 int plan_network_dns(struct plan *plan, struct fail *f)
 {
 	char text[RESOLV_MAX], target[256] = "";
@@ -119,13 +137,14 @@ int plan_network_dns(struct plan *plan, struct fail *f)
 		return plan->network.dns_of_host ? 0 : fail_sys(f, "cover", RESOLV);
 	if (S_ISLNK(st.st_mode)) {
 		ssize_t n = readlinkat(AT_FDCWD, RESOLV, target, sizeof(target) - 1);
-		const char *run = n > 0 ? strstr(target, "/run/") : NULL;
+		char *run = n > 0 ? strstr(target, "/run/") : NULL;
 		if (n <= 0 || !run || (run != target &&
 						!text_starts(target, "../run/")) ||
 			strstr(run, "/../") || text_starts(run, LOGINBOX_RUN "/"))
 			return fail_say(f, FAIL_REFUSED, "cover", RESOLV,
 				"it is a link to elsewhere than /run");
-		return add_below_run(plan, run, text, f);
+		return has_run(plan) ? add_below_run(plan, run, text, f)
+				     : ADD(.op = STEP_TEXT, .target = run, .source = text);
 	}
 	return ADD(.op = STEP_TEXT, .target = RESOLV, .source = text);
 }

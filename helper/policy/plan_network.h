@@ -15,4 +15,8 @@ int plan_network(struct plan *plan, const struct policy *policy, const struct bo
 /* The steps that give a box with a network its /etc/resolv.conf: after all others. */
 int plan_network_dns(struct plan *plan, struct fail *f);
 
+/* Whether a box with that network would not be left with a name server of the host's own
+ * loopback, for which nothing else could be found here. */
+bool plan_network_reaches_dns(const struct network *net);
+
 #endif

@@ -266,6 +266,54 @@ def a_server_on_loopback_is_replaced_by_its_upstream():
 
 
 @untouched
+def a_link_into_the_hosts_run_is_covered_where_the_box_has_that_run():
+    os.makedirs("/run/systemd/resolve", exist_ok=True)
+    os.unlink("/etc/resolv.conf")
+    os.symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")
+    stub = "/run/systemd/resolve/stub-resolv.conf"
+    try:
+        for said, upstream in (("127.0.0.53", "192.0.2.53"), ("192.0.2.7", "192.0.2.7")):
+            host.hostfiles.write(stub, f"nameserver {said}\n")
+            host.hostfiles.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.53\n")
+            policy(box="run = host")
+            equal(login("alice", "cat /etc/resolv.conf").stdout, f"nameserver {upstream}\n", said)
+            policy("dns = 10.77.0.1", "run = host")
+            equal(login("alice", f"cat {stub}").stdout, "nameserver 10.77.0.1\n", "the policy's")
+            with open(stub, encoding="ascii") as file:
+                equal(file.read(), f"nameserver {said}\n", "the host's own")
+    finally:
+        host.hostfiles.write("/etc/resolv.conf", "")
+
+
+@untouched
+def check_tells_of_a_server_on_loopback_without_an_upstream():
+    def here(text, more="", upstream=None):
+        policy(more)
+        host.hostfiles.write("/etc/resolv.conf", text)
+        if os.path.exists("/run/systemd/resolve/resolv.conf"):
+            os.unlink("/run/systemd/resolve/resolv.conf")
+        if upstream:
+            os.makedirs("/run/systemd/resolve", exist_ok=True)
+            host.hostfiles.write("/run/systemd/resolve/resolv.conf", upstream)
+        done = subprocess.run(["loginbox", "check", "--here"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+        return "dns = host: /etc/resolv.conf names a server on the host's loopback" in done.stdout, \
+            done.returncode
+    stub, far = "nameserver 127.0.0.53\n", "nameserver 192.0.2.53\n"
+    try:
+        for text in (stub, "nameserver ::1\n", far + stub):
+            equal(here(text), (True, 2), text)
+            equal(here(text, upstream=far)[0], False, "with an upstream list")
+            equal(here(text, upstream=stub), (True, 2), "whose server is on loopback itself")
+            for more in ("dns = 10.77.0.1", "dns = none"):
+                equal(here(text, more)[0], False, more)
+        for text in ("", far, "# 127.0.0.1\nsearch 127.0.0.1\n"):
+            equal(here(text)[0], False, f"of {text}")
+    finally:
+        host.hostfiles.write("/etc/resolv.conf", "")
+
+
+@untouched
 def the_rate_holds_in_both_directions():
     policy("rate = 8mbit")
     with net.living("alice") as (alice,):
