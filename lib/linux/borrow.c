@@ -3,6 +3,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/caps.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/path.h"
 #include "lib/linux/tree.h"
@@ -71,11 +72,15 @@ static int keep_only(int base, int sock)
 
 static int become(const struct account *as)
 {
+	struct fail ignored = { 0 };
 	uid_t r, e, s;
 
 	/* Groups before uid: a process that is no longer root may not change them. */
 	if (setgroups(as->n_groups, as->groups) < 0 || setresgid(as->gid, as->gid, as->gid) < 0 ||
 		setresuid(as->uid, as->uid, as->uid) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -1;
+	/* A caller's securebits may have kept what the change of uid takes away. */
+	if (as->uid != 0 && caps_clear(&ignored) < 0)
 		return -1;
 	if (getresuid(&r, &e, &s) < 0 || r != as->uid || e != as->uid || s != as->uid)
 		return -1;
