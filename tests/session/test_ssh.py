@@ -405,6 +405,50 @@ def a_remote_forwarding_listens_in_the_session_alone(boxed):
     return within
 
 
+NETWORK_POLICY = """\
+[network lab]
+subnet = 10.77.0.0/16
+uids = 2000-2999
+[box student]
+network = lab
+[rule students]
+group = students
+box = student
+"""
+
+
+def peer_of_a_local_forwarding():
+    """Who connects to the host, at the gateway of the session's network, through -L."""
+    entrance = free_port()
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        server.settimeout(10)
+        with Forwarding("-L", f"{entrance}:10.77.0.1:{server.getsockname()[1]}", ready=entrance):
+            with socket.create_connection(("127.0.0.1", entrance), 5):
+                for _ in range(2):
+                    peer, (address, _port) = server.accept()
+                    peer.close()
+                    if address != "127.0.0.1":
+                        return address
+    return address
+
+
+@report.test
+def forwardings_act_inside_a_network_of_its_own():
+    host.need_product()
+    host.write_policy(NETWORK_POLICY)
+    host.switch_on("sshd")
+    try:
+        a_local_forwarding_reaches_the_session_alone(True)
+        a_dynamic_forwarding_reaches_the_session_alone(True)
+        a_remote_forwarding_listens_in_the_session_alone(True)
+        equal(peer_of_a_local_forwarding(), "10.77.0.3", "who the host sees")
+        host.switch_off("sshd")
+        a_local_forwarding_reaches_the_session_alone(False)
+    finally:
+        host.switch_off("sshd")
+        host.write_policy(host.STUDENT_POLICY)
+
+
 @in_both
 def the_agent_is_forwarded(_boxed):
     started = run(["ssh-agent", "-s"]).stdout
