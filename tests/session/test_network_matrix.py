@@ -230,6 +230,54 @@ both(open_boxes_reach_each_other,
      {"point_to_point": ("peers = open",), "bridged": ("peers = open\nbridge = br0",)})
 
 
+BRIDGE_CALLS = [f"/proc/sys/net/bridge/bridge-nf-call-{name}tables" for name in ("ip", "ip6", "arp")]
+
+
+def bridge_calls(value):
+    """Whether frames of a bridge pass the rules of IP too. Sets all; the values before."""
+    before = []
+    for path, word in zip(BRIDGE_CALLS, value):
+        with open(path, "r+", encoding="ascii") as file:
+            before.append(file.read().strip())
+            file.seek(0)
+            file.write(word)
+    return "".join(before)
+
+
+def with_bridge_calls(value, function, more):
+    """One test with br_netfilter's switches so, in this host's own network namespace."""
+    def run():
+        # Before 5.3 they were the whole machine's.
+        version = tuple(int(word) for word in os.uname().release.split(".")[:2])
+        if version < (5, 3) or not all(os.access(path, os.W_OK) for path in BRIDGE_CALLS):
+            raise report.Skip("no br_netfilter with switches for each network namespace")
+        before = bridge_calls(value)
+        try:
+            with World(*more) as world:
+                world.bridged = True
+                function(world)
+            equal(bridge_calls(value), value, "the switches are left alone")
+        finally:
+            bridge_calls(before)
+    report.add(f"bridge_calls_{value}_{function.__name__}", run)
+
+
+def bridge_calls_of_today():
+    try:
+        return "".join(net.read(path.removeprefix("/proc/sys/net/")) for path in BRIDGE_CALLS)
+    except OSError:
+        return None
+
+
+for switches in ("000", "111"):
+    # With those that a new namespace has, all of the above was run.
+    if report.REDUCED and switches == bridge_calls_of_today():
+        continue
+    with_bridge_calls(switches, isolated_boxes_reach_the_host_alone,
+                      ("bridge = br0", "bridge = br1"))
+    with_bridge_calls(switches, open_boxes_reach_each_other, ("peers = open\nbridge = br0",))
+
+
 @test
 def the_outside_sees_the_hosts_address_when_it_is_masqueraded():
     with World("masquerade = yes", routes=False) as world:
