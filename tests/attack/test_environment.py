@@ -2,10 +2,12 @@
 """An environment full of traps: files and libraries that no process of root's may open."""
 
 import os
+import re
 import subprocess
 import sys
 
 import attack
+import doors
 from attack import UID, USER, as_user, tool
 from report import equal, note, test, true
 
@@ -32,6 +34,52 @@ TSAN_OPTIONS GMON_OUT_PREFIX GCOV_PREFIX LLVM_PROFILE_FILE CAP_CONFIG INIPARSER_
 NL_SYMBOL_PATH LOGINBOX_CONF LOGINBOX_CONF_DIR LOGINBOX_RUN LOGINBOX_BOX LOGINBOX_DEBUG LOGINBOX_SHELL
 PAM_USER PAM_SERVICE PAM_RHOST PAM_TTY PAM_TYPE CREDENTIALS_DIRECTORY NOTIFY_SOCKET LISTEN_FDS
 LISTEN_PID MEMORY_PRESSURE_WATCH http_proxy https_proxy ALL_PROXY FAKECHROOT FAKEROOTKEY POSIXLY_CORRECT
+LD_PREFER_MAP_32BIT_EXEC LD_POINTER_GUARD LD_NOWARN LD_KEEPDIR LD_ELF_HINTS_PATH LD_RUN_PATH
+LD_CONFIG LD_FLAGS LD_OPTIONS LD_LOADFLTR LD_NOAUXFLTR LD_NODIRECT LD_SIGNAL LD_CAP_FILES
+LD_LIBRARY_PATH_64 LD_PRELOAD_64 LD_AUDIT_64 LIBPATH SHLIB_PATH DYLD_INSERT_LIBRARIES
+DYLD_LIBRARY_PATH RTLD_PRELOAD _RLD_LIST MALLOC_MMAP_MAX_ MALLOC_MMAP_THRESHOLD_
+MALLOC_TRIM_THRESHOLD_ MALLOC_TCACHE_COUNT MALLOC_OPTIONS MALLOC_CONF MEMUSAGE_OUTPUT
+MEMUSAGE_PROG_NAME SOTRUSS_FROMLIST SOTRUSS_OUTNAME PCPROFILE_OUTPUT SEGFAULT_SIGNALS
+SEGFAULT_OUTPUT_NAME LIBC_FATAL_STDERR_ DATEMSK MSGVERB SEV_LEVEL ARGP_HELP_FMT
+LC_ADDRESS LC_TELEPHONE LC_MEASUREMENT LC_IDENTIFICATION I18NPATH LOCALE_ARCHIVE
+LOCALE_ARCHIVE_2_27 CHARSET OUTPUT_CHARSET TEXTDOMAIN TEXTDOMAINDIR GETTEXT_LOG_UNTRANSLATED
+GETTEXTDATADIRS ICONV_PATH MM_CHARSET UNIXROOT TZFILE ZONEINFO NETPATH NLS_LANG
+RESOLV_ADD_TRIM_DOMAINS RESOLV_HOST_TRIM_DOMAINS RESOLV_MULTI RESOLV_OVERRIDE_TRIM_DOMAINS
+RESOLV_REORDER RESOLV_SERV_ORDER RESOLV_SPOOF_CHECK RESOLVCONF GETADDRINFO_CONF GAI_CONF
+YP_PATH YPBINDPROC_DOMAIN NISDOMAIN NSS_CONF NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
+NSS_WRAPPER_HOSTS UID_WRAPPER UID_WRAPPER_ROOT PAM_WRAPPER PAM_WRAPPER_SERVICE_DIR
+PAM_CONFDIR PAM_MODULE_PATH PAM_ENV PAM_AUTHTOK SOCKET_WRAPPER_DIR RESOLV_WRAPPER_CONF
+PRIV_WRAPPER LDAPCONF LDAPRC LDAPNOINIT LDAPTLS_CACERT SASL_PATH SASL_CONF_PATH SSS_NSS_USE_MEMCACHE
+SSS_HOME OPENSSL_MODULES OPENSSL_ENGINES OPENSSL_TRACE OPENSSL_ia32cap OPENSSL_armcap
+RANDFILE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE GNUTLS_SYSTEM_PRIORITY_FILE GNUTLS_CPUID_OVERRIDE
+GNUTLS_DEBUG_LEVEL GNUTLS_KEYLOGFILE SSLKEYLOGFILE GCRYPT_BARRETT LIBGCRYPT_FORCE_FIPS_MODE
+NSPR_LOG_FILE P11_KIT_STRICT P11_KIT_CONFIG PKCS11_MODULE_PATH GNUPGHOME GPG_AGENT_INFO
+KRB5RCACHEDIR KRB5RCACHENAME KRB5RCACHETYPE KRB5_CLIENT_KTNAME KRB5_KDC_PROFILE KRB5_PLUGIN_DIR
+KPROP_PORT GSSAPI_MECH_CONF LIBMOUNT_UTAB LIBMOUNT_LOOPDEV LIBBLKID_DEBUG LIBSMARTCOLS_DEBUG
+LIBFDISK_DEBUG BLKID_FILE BLKID_CONF BLKID_DEBUG LIBUUID_DEBUG UTIL_LINUX_DEBUG SU_DEBUG ULPATH
+XTABLES_LOCKFILE IPTABLES_LIB_DIR IP6TABLES_LIB_DIR EBTABLES_LIB_DIR NFT_CACHE NFT_DEBUG NFTABLES_DEBUG
+IPROUTE2_CONF PROC_NET_DEV PROC_ROOT SYSFS_PATH HWCAP DEBUGINFOD_URLS DEBUGINFOD_CACHE_PATH
+SYSTEMD_LOG_LOCATION SYSTEMD_LOG_COLOR SYSTEMD_UNIT_PATH SYSTEMD_PROC_CMDLINE SYSTEMD_MEMPOOL
+SYSTEMD_CREDS_PATH SYSTEMD_ESP_PATH SYSTEMD_SECCOMP SYSTEMD_NSPAWN_API_VFS_WRITABLE SYSTEMD_LESS
+SYSTEMD_EDITOR SYSTEMD_EXEC_PID INVOCATION_ID JOURNAL_STREAM MAINPID LISTEN_FDNAMES
+WATCHDOG_PID WATCHDOG_USEC RUNTIME_DIRECTORY STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY
+CONFIGURATION_DIRECTORY DBUS_SESSION_BUS_PID DBUS_STARTER_ADDRESS DBUS_STARTER_BUS_TYPE DBUS_VERBOSE
+G_MESSAGES_DEBUG G_SLICE GIO_EXTRA_MODULES GIO_MODULE_DIR GIO_USE_VFS GSETTINGS_BACKEND GSETTINGS_SCHEMA_DIR
+GTK_MODULES GTK_PATH GTK_THEME QT_PLUGIN_PATH QT_QPA_PLATFORM_PLUGIN_PATH XDG_CACHE_HOME XDG_STATE_HOME
+XDG_CONFIG_DIRS XDG_SEAT XDG_VTNR XDG_SESSION_TYPE XDG_SESSION_CLASS XDG_CURRENT_DESKTOP
+WAYLAND_DISPLAY ICEAUTHORITY SESSION_MANAGER XLOCALEDIR XKEYSYMDB XAPPLRESDIR XENVIRONMENT XUSERFILESEARCHPATH
+PULSE_SERVER PIPEWIRE_REMOTE PYTHONINSPECT PYTHONBREAKPOINT PYTHONWARNINGS PYTHONUSERBASE
+PYTHONPYCACHEPREFIX PYTHONEXECUTABLE PYTHONPLATLIBDIR PERL5DB PERL5SHELL PERLIO PERL_MB_OPT
+PERL_UNICODE RUBYSHELL GEM_HOME GEM_PATH LUA_PATH LUA_CPATH LUA_INIT TCLLIBPATH TCL_LIBRARY PHPRC
+PHP_INI_SCAN_DIR GOROOT GOPATH GOFLAGS GODEBUG GOTRACEBACK CARGO_HOME RUSTC_WRAPPER RUST_LOG
+RUST_BACKTRACE JAVA_HOME JDK_JAVA_OPTIONS _JAVA_OPTIONS MAKEFLAGS MAKEFILES CC CFLAGS LDFLAGS GCC_EXEC_PREFIX
+COMPILER_PATH LIBRARY_PATH CPATH TMOUT HISTFILE HISTCONTROL FCEDIT FIGNORE EXECIGNORE
+BASH_XTRACEFD BASH_LOADABLES_PATH BASH_COMPAT PS0 PS2 PS3 ZDOTDIR FPATH KSH_VERSION OLDPWD PWD
+MAILCHECK SHLVL COLUMNS LINES LS_COLORS GREP_OPTIONS TAR_OPTIONS GZIP XZ_OPT LESS LESSKEY
+LESSHISTFILE MORE SYSTEMD_PAGERSECURE GIT_DIR GIT_SSH GIT_CONFIG GIT_EXEC_PATH SSH_ASKPASS
+SSH_AGENT_PID SSH_USER_AUTH SUDO_ASKPASS SUDO_EDITOR SUDO_PROMPT SUDO_GID SUDO_PS1 DOAS_USER
+PKEXEC_UID CHARSETALIASDIR FAKED_MODE FAKEROOTUID FAKECHROOT_BASE PROOT_TMP_DIR VALGRIND_LIB
+VALGRIND_OPTS MSAN_OPTIONS GCOV_PREFIX_STRIP CPUPROFILE HEAPPROFILE SCUDO_OPTIONS LIBSECCOMP_DEBUG
 """.split()
 PLAIN = ["TZ", "LANG", "LC_ALL", "HOME", "SHELL", "MAIL"]
 REALLY_KEPT = {"TERM", "LANG", "LANGUAGE", "TZ", "DISPLAY", "MAIL"}
@@ -91,6 +139,18 @@ def become_user():
     os.initgroups(USER, UID)
     os.setresgid(UID, UID, UID)
     os.setresuid(UID, UID, UID)
+
+
+def become_other():
+    os.initgroups(attack.OTHER, attack.OTHER_UID)
+    os.setresgid(attack.OTHER_UID, attack.OTHER_UID, attack.OTHER_UID)
+    os.setresuid(attack.OTHER_UID, attack.OTHER_UID, attack.OTHER_UID)
+
+
+def harmless():
+    """The traps without what would keep any program from starting."""
+    return [pair for pair in trapped() if not pair.startswith((b"LD_LIBRARY_PATH=", b"PATH="))] \
+        + [b"PATH=/usr/bin:/bin"]
 
 
 class Watch:
@@ -157,6 +217,80 @@ def the_helper_opens_no_trap_under_su_of_a_user():
         pairs = [pair for pair in trapped() if b"\n" not in pair]
         exec_with(["/bin/su", USER, "-c", "true"], pairs)
     equal(watch.by_root(("loginbox",)), [], "opened by ours as root")
+
+
+@test
+def the_helper_opens_no_trap_under_su_by_a_user():
+    """su is set-uid, and hands the caller's words on to the shell."""
+    pam = attack.host.pam_file("su")
+    with open(pam, encoding="utf-8") as file:
+        was = file.read()
+    attack.hostfiles.write(pam, "auth sufficient pam_permit.so\n" + was)
+    try:
+        with Watch() as watch:
+            status, said = exec_with(["/bin/su", USER, "-c", "readlink /proc/self/ns/mnt"],
+                                     harmless(), become_other)
+    finally:
+        attack.hostfiles.write(pam, was)
+    equal(watch.by_root(("loginbox",)), [], "opened by ours as root")
+    equal(status, 0, said)
+    true("mnt:[" in said and attack.HOST_SPACE not in said, "it ran in the box", said)
+
+
+def names_that_came(text):
+    return {line.split("=", 1)[0] for line in text.splitlines() if "=/traps" in line}
+
+
+def plain_names():
+    """Those that a crontab and ssh can carry, and with which a shell still runs."""
+    out = [name for name in dict.fromkeys(NAMES) if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name)]
+    return [name for name in out if name not in ("LD_LIBRARY_PATH", "LOGNAME", "USER", "SHELL",
+                                                 "HOME", "PATH", "BASH_XTRACEFD", "MAILTO")]
+
+
+@test
+def the_helper_opens_no_trap_of_a_crontab():
+    lines = "".join(f"{name}={TRAPS}/{number}\n" for number, name in enumerate(plain_names()))
+    attack.host.switch_on("cron")
+    try:
+        with Watch() as watch:
+            said = doors.cron_runs(USER, "readlink /proc/self/ns/mnt; env", lines)
+    finally:
+        attack.host.switch_off("cron")
+    equal(watch.by_root(("loginbox", "cron")), [], "opened by ours or cron as root")
+    true("mnt:[" in said and attack.HOST_SPACE not in said, "the job ran in the box", said[:300])
+    came = names_that_came(said)
+    note(f"{len(came)} names reached the job")
+    true(len(came) > 300, "the traps reached the job", len(came))
+
+
+AT_ONCE = 100       # sshd takes 128 for one session
+
+
+@test
+def the_helper_opens_no_trap_that_sshd_accepts():
+    with open("/etc/ssh/test_internal", encoding="utf-8") as file:
+        was = file.read()
+    attack.hostfiles.write("/etc/ssh/test_internal", "AcceptEnv *\n" + was)
+    attack.host.switch_on("sshd")
+    names, came = plain_names(), set()
+    try:
+        with attack.host.Sshd(), Watch() as watch:
+            for start in range(0, len(names), AT_ONCE):
+                pairs = " ".join(f"{name}={TRAPS}/{start + number}" for number, name
+                                 in enumerate(names[start:start + AT_ONCE]))
+                done = attack.run(["ssh", "-o", f"SetEnv={pairs}", f"{USER}@host",
+                                   "readlink /proc/self/ns/mnt; env"])
+                said = done.stdout + done.stderr
+                true("mnt:[" in said and attack.HOST_SPACE not in said, "it ran in the box",
+                     said[:300])
+                came |= names_that_came(said)
+    finally:
+        attack.host.switch_off("sshd")
+        attack.hostfiles.write("/etc/ssh/test_internal", was)
+    equal(watch.by_root(("loginbox", "sshd")), [], "opened by ours or sshd as root")
+    note(f"{len(came)} names reached the sessions")
+    true(len(came) > 300, "the traps reached the sessions", len(came))
 
 
 @test

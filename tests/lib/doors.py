@@ -117,10 +117,11 @@ def result_of(out):
     return text
 
 
-def cron_runs(user, command):
+def cron_runs(user, command, variables=""):
+    """`variables` are lines of the crontab before the job."""
     table = f"/var/spool/cron/crontabs/{user}"
     out = f"/home/{user}/cron-result"
-    hostfiles.write(table, f"@reboot {job(out, command)}\n", 0o600)
+    hostfiles.write(table, f"{variables}@reboot {job(out, command)}\n", 0o600)
     group = os.stat(os.path.dirname(table)).st_gid
     os.chown(table, hostfiles.USERS[user], group)
     for name in ("/run/crond.reboot", "/run/crond.pid"):
