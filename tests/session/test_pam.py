@@ -290,8 +290,10 @@ def su_of_a_boxed_user_to_root_stays_on_its_side():
     true("status=0" not in done.stdout, "sudo inside fails", done.stdout + done.stderr)
 
 
-LIMITS = {"v": lambda: range(3000, 60000, report.count(100, 1000)),
-          "n": lambda: range(3, 40)}
+PAGE_KIB = os.sysconf("SC_PAGESIZE") // 1024
+LIMITS = {"v": lambda: range(3000, 60000, report.count(16, 1000)),
+          "n": lambda: range(0, report.count(80, 40))}
+FINEST = {"v": PAGE_KIB, "n": 1}
 
 
 def su_under(limit, value):
@@ -300,24 +302,62 @@ def su_under(limit, value):
     return host.as_user("bob", ["bash", "-c", command])
 
 
+class Sweep:
+    """su under each value of a limit; an outcome is the status and the sentences."""
+
+    def __init__(self, limit):
+        self.limit = limit
+        self.outcomes = {}
+
+    def at(self, value):
+        if value not in self.outcomes:
+            done = su_under(self.limit, value)
+            true(OWN_SPACE not in done.stdout, f"ulimit -{self.limit} {value}: su ran unboxed",
+                 done.stdout)
+            self.outcomes[value] = ("mnt:[" in done.stdout, done.returncode)
+        return self.outcomes[value]
+
+    def narrow(self, low, high):
+        """Down to the finest step at which the outcome changes."""
+        while high - low > FINEST[self.limit] and self.at(low) != self.at(high):
+            middle = (low + high) // 2
+            if self.at(middle) == self.at(low):
+                low = middle
+            else:
+                high = middle
+        return (low + high) // 2
+
+    def run(self):
+        values = list(LIMITS[self.limit]())
+        changes = [(low, high) for low, high in zip(values, values[1:])
+                   if self.at(low) != self.at(high)]
+        for low, high in changes:
+            edge = self.narrow(low, high)
+            for step in range(-report.count(64, 4), report.count(64, 4) + 1):
+                self.at(max(0, edge + step * FINEST[self.limit]))
+        boxed = sum(entered for entered, _status in self.outcomes.values())
+        report.note(f"ulimit -{self.limit}: {len(self.outcomes)} values, {boxed} boxed, "
+                    f"{len(self.outcomes) - boxed} refused, {len(changes)} changes of outcome")
+        return boxed, len(self.outcomes) - boxed
+
+
+class AnybodyMay:
+    """su with the module and without the question: its failures take seconds each."""
+
+    def __enter__(self):
+        host.switch_on("su")
+        with open(host.pam_file("su"), encoding="utf-8") as file:
+            text = file.read()
+        hostfiles.write(host.pam_file("su"), "auth sufficient pam_permit.so\n" + text)
+
+    def __exit__(self, *_):
+        host.switch_off("su")
+
+
 def never_unboxed(limit):
     """bob lowers his limits until libpam, the module or the helper cannot work."""
-    host.switch_on("su")
-    # Without the question for the password: its failures take seconds each.
-    with open(host.pam_file("su"), encoding="utf-8") as file:
-        text = file.read()
-    hostfiles.write(host.pam_file("su"), "auth sufficient pam_permit.so\n" + text)
-    boxed = refused = 0
-    try:
-        for value in LIMITS[limit]():
-            done = su_under(limit, value)
-            true(OWN_SPACE not in done.stdout, f"ulimit -{limit} {value}: su ran unboxed",
-                 done.stdout)
-            boxed += "mnt:[" in done.stdout
-            refused += "mnt:[" not in done.stdout
-    finally:
-        host.switch_off("su")
-    report.note(f"ulimit -{limit}: {boxed} boxed, {refused} refused")
+    with AnybodyMay():
+        boxed, refused = Sweep(limit).run()
     true(boxed and refused, "some work and some do not", (boxed, refused))
 
 
@@ -329,6 +369,18 @@ def su_under_any_limit_of_memory_is_boxed_or_refused():
 @test
 def su_under_any_limit_of_files_is_boxed_or_refused():
     never_unboxed("n")
+
+
+@test
+def su_under_limits_without_the_module_file_is_refused():
+    module = host.module_path()
+    os.rename(module, module + ".away")
+    try:
+        with AnybodyMay():
+            refused = {limit: Sweep(limit).run() for limit in LIMITS}
+    finally:
+        os.rename(module + ".away", module)
+    equal([boxed for boxed, _refused in refused.values()], [0, 0], "logins that ran")
 
 
 @test
