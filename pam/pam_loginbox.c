@@ -35,6 +35,7 @@ enum state { STATE_NONE, STATE_ENTERED, STATE_CLOSED, STATE_POISONED };
 /* One per PAM handle, freed at pam_end. */
 struct data {
 	enum state state;
+	int refused; /* with which code, while poisoned */
 	pid_t opener;  /* what it forks has no box to close */
 	int sock;      /* to the keeper */
 	ino_t sock_ino; /* an application that closes all descriptors may reuse the number */
@@ -125,8 +126,10 @@ static int refuse(struct tell *tell, struct data *data, int code)
 	if (!data || poison_take(&data->poison, &f) < 0)
 		pam_syslog(tell->pamh, LOG_CRIT, "cannot keep the application from going on: %s",
 			data ? fail_word(&f, words, sizeof(words)) : "out of memory");
-	else
+	else {
 		data->state = STATE_POISONED;
+		data->refused = code;
+	}
 	return code;
 }
 
@@ -280,6 +283,9 @@ static int open_session(struct tell *tell, const struct args *args)
 	/* Included twice (su-l includes su): it is open already. */
 	if (data && data->state == STATE_ENTERED && data->opener == getpid())
 		return PAM_SUCCESS;
+	/* Refused, and said so: from the empty root another look finds nobody. */
+	if (data && data->state == STATE_POISONED)
+		return data->refused;
 	int code = before_asking(tell, &f);
 	if (code == PAM_IGNORE)
 		return code;

@@ -383,6 +383,50 @@ def su_under_limits_without_the_module_file_is_refused():
     equal([boxed for boxed, _refused in refused.values()], [0, 0], "logins that ran")
 
 
+def refused_once(log, said, sentence, result):
+    equal(said.count("loginbox:"), 1, f"sentences in {report.shorten(said)}")
+    contains(said, sentence, "the sentence")
+    equal([line["result"] for line in log.results()], [result], "results in the log")
+
+
+REFUSALS = {"[rule all]\nuser = alice\nbox = deny\n": ("refused by the policy", "denied"),
+            "[box student\n": ("could not be made", "failed")}
+
+
+@test
+def refused_by_two_lines_is_said_once():
+    """su-l lists the module, and so does su, which it includes."""
+    for service in ("su", "su-l"):
+        host.switch_on(service)
+    try:
+        for policy, expected in REFUSALS.items():
+            host.write_policy(policy)
+            log = host.LogMark()
+            done = run(["su", "-", "alice", "-c", "echo ran"])
+            true(done.returncode != 0 and "ran" not in done.stdout, "su refuses", done.stdout)
+            refused_once(log, done.stderr, *expected)
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+        for service in ("su", "su-l"):
+            host.switch_off(service)
+
+
+@test
+def refused_twice_is_the_same_code_and_said_once():
+    code = {"denied": "Permission denied", "failed": "System error"}
+    for policy, expected in REFUSALS.items():
+        host.write_policy(policy)
+        log = host.LogMark()
+        try:
+            done = pamtester("alice", "open_session", lines=TWO_LINES + TWO_LINES[2:])
+        finally:
+            host.write_policy(host.STUDENT_POLICY)
+        true(done.returncode != 0, "pamtester fails", done.stdout)
+        said = done.stdout + done.stderr
+        contains(said, code[expected[1]], "PAM's word for the failure")
+        refused_once(log, said, *expected)
+
+
 @test
 def su_without_the_module_file_is_refused():
     host.switch_on("su")
