@@ -124,13 +124,43 @@ static size_t drop_twice(gid_t *groups, size_t n)
 	return kept;
 }
 
+/* Finds out whether a file has a line of an account: a name, something, a number. */
+struct scan {
+	unsigned field, length;
+	bool spoilt; /* the line is something else */
+	bool found;
+};
+
+static void scan_byte(struct scan *scan, char c)
+{
+	if (c == '\n') {
+		*scan = (struct scan){ .found = scan->found };
+	} else if (c == ':') {
+		if (scan->field != 1 && scan->length == 0)
+			scan->spoilt = true;
+		scan->found |= scan->field == 2 && !scan->spoilt;
+		/* What follows the number may be empty, and does not matter. */
+		scan->spoilt |= scan->field == 2;
+		scan->field++;
+		scan->length = 0;
+	} else {
+		if (scan->field == 2 && (c < '0' || c > '9'))
+			scan->spoilt = true;
+		if (scan->field == 0 && ((unsigned char)c <= ' ' || c == '#' || c == 0x7f))
+			scan->spoilt = true;
+		scan->length = 1;
+	}
+}
+
 /*
  * A service that could not read its file says "not found", and the next one may answer for
  * a few (nss-systemd knows root and nobody on every host). So where an answer was "no",
- * the file itself must be there to say it: an empty or unreadable one says nothing.
+ * the file itself must be there to say it: an empty or unreadable one says nothing, nor does
+ * one without a single account.
  */
 static int probe_file(const char *path, const char *step, const char *user, struct fail *f)
 {
+	struct scan scan = { 0 };
 	struct stat st;
 	OWN_FD fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
@@ -142,11 +172,16 @@ static int probe_file(const char *path, const char *step, const char *user, stru
 	for (;;) {
 		char bytes[4096];
 		ssize_t n = read(fd, bytes, sizeof(bytes));
-		if (n == 0)
-			return 0;
 		if (n < 0 && errno != EINTR)
 			return fail_sys(f, step, path);
+		if (n == 0)
+			break;
+		for (ssize_t i = 0; i < n; i++)
+			scan_byte(&scan, bytes[i]);
 	}
+	if (!scan.found)
+		return fail_say(f, FAIL_SYSTEM, step, user, "%s holds no entry", path);
+	return 0;
 }
 
 /*

@@ -6,7 +6,7 @@ import sys
 
 import attack
 from attack import HOST_SPACE, USER, by_shell, by_su, tool
-from report import count, equal, note, test, true
+from report import contains, count, equal, note, test, true
 
 POLICY = """\
 [box student]
@@ -60,6 +60,11 @@ CASES = {
         "nsswitch_conf": nsswitch(group="files [NOTFOUND=continue] nosuch [UNAVAIL=return]")},
     "passwd service that does not exist": {"nsswitch_conf": nsswitch(passwd="nosuch")},
     "passwd database empty": {"passwd": ""},
+    "group database of one long line": {"group": "x" * 70000},
+    "group database of lines without numbers": {"group": "root:x:zero:\nstudents:x::alice\n:x:0:\n"},
+    "group database as comments": {"group": lambda text: "#" + text.replace("\n", "\n#")},
+    "group database of noise": {"group": "garbage\n\n  \x01\x02::::\n"},
+    "passwd database of noise": {"passwd": "garbage\n"},
     "nsswitch empty of groups": {"nsswitch_conf": nsswitch(group=" ")},
 }
 
@@ -100,6 +105,24 @@ def a_name_service_that_is_down_boxes_or_refuses():
     note(f"{boxed} boxed, {refused} refused")
     true(refused, "some are refused", refused)
     true(never_unboxed("su", by_su(WHERE)), "afterwards all is well")
+
+
+@test
+def a_group_file_of_noise_is_said_to_hold_nothing():
+    for text in ("garbage\n", "#root:x:0:\n", "root:x\n", "\0" * 5000):
+        log = attack.host.LogMark()
+        with Broken(group=text):
+            done = by_numbers(WHERE)
+            equal("mnt:[" in done.stdout, False, f"it ran with {text[:20]!r}")
+            by_su(WHERE)
+        contains("\n".join(log.ours()), "/etc/group holds no entry", f"the log, {text[:20]!r}")
+
+
+@test
+def a_group_file_of_odd_lines_is_read():
+    """Comments, an entry without a password or members, and no newline at the end."""
+    with Broken(group=lambda text: "# ours\n\n+extra\n" + text.rstrip("\n")):
+        true(never_unboxed("odd lines", by_su(WHERE)), "it runs in the box")
 
 
 @test
