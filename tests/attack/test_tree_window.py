@@ -26,7 +26,8 @@ WATCH = """
 import glob, os, select, sys
 data = tuple(map(int, sys.argv[1:3]))
 every = os.ST_RDONLY | os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC
-rounds = seen = bad = 0
+rounds = seen = bad = far = 0
+mine = os.readlink("/proc/self/ns/mnt")
 def look(root):
     global seen, bad
     for path in ("/mnt", "/srv/fresh"):
@@ -47,9 +48,14 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     look("")
     if rounds % 20 == 0:
         for root in glob.glob("/proc/[0-9]*/root"):
+            before = seen
             look(root)
+            try:
+                far += seen > before and os.readlink(root[:-4] + "ns/mnt") != mine
+            except OSError:
+                pass
     rounds += 1
-print(rounds, seen, bad, flush=True)
+print(rounds, seen, bad, far, flush=True)
 """
 
 
@@ -72,7 +78,7 @@ class Watcher:
         return self
 
     def told(self):
-        """Rounds, sightings, and those without the final attributes."""
+        """Rounds, sightings, those without the final attributes, those in another namespace."""
         out, _ = self.process.communicate("\n", timeout=30)
         return [int(word) for word in out.split()]
 
@@ -100,20 +106,21 @@ def control_a_bind_that_is_remounted_is_seen_between():
             turn = time.monotonic() + 2
             while time.monotonic() < turn:
                 bind_then_remount()
-            rounds, seen, bad = watcher.told()
+            rounds, seen, bad, _ = watcher.told()
     report.note(f"{bad} of {seen} sightings in {rounds} rounds without the attributes")
     true(bad > 0, "the window is seen where there is one")
 
 
-def nothing_is_seen(keys):
+def nothing_is_seen(keys, from_outside=False):
     host.write_policy(POLICY.format(keys=KEYS + keys))
     mounts = leftovers.mounts()
     with Watcher(inside=True) as watcher:
         for _ in range(report.count(2000, 25)):
-            equal(login("echo in").stdout, "in\n", "a login")
+            equal(login("echo in; sleep 0.05").stdout, "in\n", "a login")
             true(not select.select([watcher.process.stdout], [], [], 0)[0], "the watcher lives")
-        rounds, seen, bad = watcher.told()
-    report.note(f"{seen} sightings in {rounds} rounds")
+        rounds, seen, bad, far = watcher.told()
+    report.note(f"{seen} sightings in {rounds} rounds, {far} in another box")
+    equal(far > 0, from_outside, "the watcher looks into another box")
     true(seen > 0, "the watcher sees the mounts")
     equal(bad, 0, "sightings without the final attributes")
     equal(leftovers.mounts(), mounts, "the host's mounts")
@@ -131,7 +138,7 @@ def a_login_in_another_box_sees_only_final_attributes():
 
 @test
 def a_login_that_sees_all_processes_sees_only_final_attributes():
-    nothing_is_seen("share = session\nprocesses = all\nproc = open\n")
+    nothing_is_seen("share = session\nprocesses = all\nproc = open\n", True)
 
 
 def main():
