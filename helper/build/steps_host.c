@@ -144,9 +144,31 @@ int step_attr(struct inside *in, const struct step *s, struct fail *f)
 	return 0;
 }
 
+/*
+ * Each drop has the kernel wait for all processors: what is put below the first goes with it,
+ * and the steps of the others find nothing. What cannot be put there they drop by themselves.
+ */
+static void drop_others_with(const struct inside *in, const struct step *first)
+{
+	const struct step *end = in->plan->steps + in->plan->n_steps;
+	OWN_FD root = tree_open("/");
+	OWN_FD proc = tree_open("/proc");
+	OWN_FD below = tree_open("/proc/sys");
+
+	/* Only where a mount is dropped: else they would stay, under the box's own /proc. */
+	if (root < 0 || proc < 0 || below < 0 || !sys_mount_id(proc) ||
+		sys_mount_id(proc) == sys_mount_id(root))
+		return;
+	for (const struct step *s = first + 1; s < end && s->op == STEP_DROP; s++)
+		if (!text_starts(s->target, "/proc"))
+			mount_drop_with(below, s->target);
+}
+
 int step_drop(struct inside *in, const struct step *s, struct fail *f)
 {
 	inside_forget_dirs(in);
+	if (strcmp(s->target, "/proc") == 0)
+		drop_others_with(in, s);
 	return mount_drop(s->target, f);
 }
 

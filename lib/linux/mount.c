@@ -2,6 +2,7 @@
 
 #include "lib/base/own.h"
 #include "lib/linux/sys.h"
+#include "lib/linux/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +137,15 @@ int mount_put(int mount, int dir, const char *name, const char *path, struct fai
 int mount_attach(int mount, int target, uint64_t attr, const char *name, struct fail *f)
 {
 	return mount_put(mount, target, "", name, f) < 0 ? -1 : mount_prove(mount, attr, name, f);
+}
+
+void mount_drop_with(int below, const char *path)
+{
+	for (int i = 0; i < DROP_MAX; i++) {
+		OWN_FD top = tree_open(path);
+		if (top < 0 || mount_put(top, below, "", path, &(struct fail){ 0 }) < 0)
+			return;
+	}
 }
 
 int mount_drop(const char *path, struct fail *f)

@@ -62,6 +62,12 @@ int mount_put(int mount, int dir, const char *name, const char *path, struct fai
 /* Reads back that the mount carries `attr`. */
 int mount_prove(int mount, uint64_t attr, const char *path, struct fail *f);
 
+/*
+ * Puts all mounts at `path` on the directory `below`, so that they go when what it lies in is
+ * dropped. Whatever cannot be moved stays: mount_drop() of the same path comes afterwards.
+ */
+void mount_drop_with(int below, const char *path);
+
 /* Detaches all mounts at `path`, with those below, without following a link. */
 int mount_drop(const char *path, struct fail *f);
 
