@@ -8,6 +8,7 @@
 #include "helper/keeper/title.h"
 #include "helper/keeper/verdict.h"
 #include "helper/state/sweep.h"
+#include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 
@@ -22,6 +23,7 @@
 
 #define STACK_SIZE (1 << 20)
 #define STACK_GUARD 65536 /* whole pages, whatever their size */
+#define SLIM_MS 20        /* a session that is over by then has no need of it */
 
 static int write_note(struct keeper *k, struct fail *f)
 {
@@ -119,6 +121,18 @@ static int let_stdio_go(struct fail *f)
 	return 0;
 }
 
+/* Memory is given back once the session's first programs have started, and not beside them. */
+static void live(struct keeper *k)
+{
+	int64_t slim_ms = fdio_now_ms() + SLIM_MS;
+
+	while (life_once(k, slim_ms ? SLIM_MS : -1))
+		if (slim_ms && fdio_now_ms() >= slim_ms) {
+			slim_down();
+			slim_ms = 0;
+		}
+}
+
 static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	struct session_login *login, int64_t deadline_ms)
 {
@@ -157,12 +171,10 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
 	/* The session has its answer: nobody waits for this. */
 	cgroup_leave();
-	slim_down();
 	k->records.id = k->box.id;
 	k->records.user = k->note.user;
 	records_add(&k->records, &k->sessions.at[0], true);
-	while (life_once(k, -1))
-		;
+	live(k);
 	log_stop(&k->log);
 	end_groups(k);
 	end_network(k);
