@@ -290,9 +290,11 @@ static int open_session(struct tell *tell, const struct args *args)
 	if (code == PAM_IGNORE)
 		return code;
 	data = data_make(tell->pamh);
-	if (!data)
+	if (!data) {
 		fail_say(&f, FAIL_SYSTEM, "open a box", tell->user, "out of memory");
-	else if (code == PAM_SUCCESS && args->wrong)
+		return refuse_failed(tell, data, &f);
+	}
+	if (code == PAM_SUCCESS && args->wrong)
 		fail_say(&f, FAIL_SYSTEM, "read argument", args->wrong,
 			"pam_loginbox.so does not know it");
 	else if (code == PAM_SUCCESS && !fill_request(&request, tell->pamh, tell, args))

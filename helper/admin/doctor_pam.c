@@ -156,7 +156,7 @@ static void check_order(struct findings *out, const struct stack *s, size_t open
 				findings_add(out, SEVERITY_ERROR, s->line[i].at,
 					"move it before the line '" OURS " open', which is the last",
 					"%s runs after the box is entered, as root inside", before_open[k]);
-	if (close_at != (size_t)-1 && close_at > 0 && !is_ours(&s->line[0]))
+	if (close_at != (size_t)-1 && close_at != 0 && !is_ours(&s->line[0]))
 		findings_add(out, SEVERITY_WARNING, s->line[close_at].at,
 			"make it the first session line: libpam closes in the order of the lines",
 			"modules before it close while the process is still in the box");

@@ -27,12 +27,13 @@ void findings_add(struct findings *all, enum severity severity, const char *subj
 	va_start(args, format);
 	int n = vasprintf(&what, format, args);
 	va_end(args);
-	struct finding found = { .severity = severity,
-		.subject = strdup(subject),
-		.what = n < 0 ? NULL : what,
-		.todo = strdup(todo) };
-	all->lost = all->lost || !found.subject || !found.what || !found.todo;
-	all->at[all->n++] = found;
+	struct finding *found = &more[all->n++];
+	*found = (struct finding){ .severity = severity };
+	found->subject = strdup(subject);
+	found->what = n < 0 ? NULL : what;
+	found->todo = strdup(todo);
+	if (!found->subject || !found->what || !found->todo)
+		all->lost = true;
 }
 
 static void print_json(const struct findings *all)

@@ -144,7 +144,7 @@ static int read_subnet(struct reader *r, enum key_id key, int family)
 static int read_fixed(struct reader *r, const struct setting *s)
 {
 	char copy[256], *list = copy;
-	struct clause why;
+	struct clause why = { 0 };
 
 	if (!text_copy(copy, sizeof(copy), s->text))
 		return WRONG(r, s->at, "address: too long");
@@ -319,7 +319,7 @@ static int read_route(struct reader *r, const struct setting *s)
 {
 	struct network *net = r->net;
 	struct network_route *route = &net->routes[net->n_routes];
-	struct clause why;
+	struct clause why = { 0 };
 
 	if (net->n_routes == NETWORK_ROUTES)
 		return WRONG(r, s->at, "more than %d routes", NETWORK_ROUTES);
@@ -352,7 +352,7 @@ static int read_traffic(struct reader *r)
 	const struct setting *allow = get(r, KEY_NET_ALLOW_OUT), *deny = get(r, KEY_NET_DENY_OUT);
 	const struct setting *rate = get(r, KEY_NET_RATE);
 	struct network *net = r->net;
-	struct clause why;
+	struct clause why = { 0 };
 
 	net->isolated = strcmp(get(r, KEY_NET_PEERS)->text, "isolated") == 0;
 	net->masquerade = get(r, KEY_NET_MASQUERADE)->value.number;

@@ -24,12 +24,13 @@ static bool is_word(const struct box *box, enum key_id key, const char *word)
 static int read_profile(struct plan *plan, const char *path, struct fail *f)
 {
 	OWN_FD fd = -1;
-	OWN_STR text = calloc(1, PROFILE_MAX + 1);
+	OWN_STR text = NULL;
 
-	if (!text)
-		return fail_err(f, ENOMEM, "read the profile", path);
 	if (path_open_file(&fd, path, f) < 0)
 		return -1;
+	text = calloc(1, PROFILE_MAX + 1);
+	if (!text)
+		return fail_err(f, ENOMEM, "read the profile", path);
 	ssize_t n = read(fd, text, PROFILE_MAX + 1);
 	if (n < 0)
 		return fail_sys(f, "read the profile", path);

@@ -251,16 +251,17 @@ static int resolve_box(struct policy *policy, struct box *box, struct fail *f);
 static int resolve_parent(struct policy *policy, struct box *box, struct fail *f)
 {
 	const struct setting *says = box->own.by_key[KEY_INHERIT];
-	struct box *parent = find_box(policy, says ? says->text : "base");
+	const char *name = says ? says->text : "base", *at = says ? says->at : NULL;
+	struct box *parent = find_box(policy, name);
 
 	if (!parent)
-		return WRONG(f, says->at, "inherit = %s: there is no such box", says->text);
+		return WRONG(f, at, "inherit = %s: there is no such box", name);
 	if (parent->state == BEING_RESOLVED)
-		return WRONG(f, says->at, "inherit = %s: the box inherits from itself", says->text);
+		return WRONG(f, at, "inherit = %s: the box inherits from itself", name);
 	/* Checked on the way down as well: a chain of thousands is no recursion of ours. */
 	parent->depth = box->depth + 1;
 	if (parent->state == UNRESOLVED && parent->depth > 2 * POLICY_DEPTH_MAX)
-		return WRONG(f, says->at, "inherit = %s: more than %d boxes deep", says->text,
+		return WRONG(f, at, "inherit = %s: more than %d boxes deep", name,
 			POLICY_DEPTH_MAX);
 	if (parent->state == UNRESOLVED && resolve_box(policy, parent, f) < 0)
 		return -1;

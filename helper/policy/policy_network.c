@@ -74,11 +74,14 @@ static int check_apart(const struct policy_network *a, const struct policy_netwo
 static int check_box(const struct policy *policy, const struct box *box, struct fail *f)
 {
 	const struct setting *s = box->all.by_key[KEY_NETWORK];
-	const char *path = text_starts(s->text, "path:") ? s->text + 5 : NULL;
 
-	if (path && (!value_is_path(path) || !path[1]))
+	if (text_starts(s->text, "path:")) {
+		const char *path = s->text + strlen("path:");
+		if (value_is_path(path) && path[1])
+			return 0;
 		return WRONG(f, s->at, "network = %s: no plain absolute path", s->text);
-	if (path || strcmp(s->text, "host") == 0 || strcmp(s->text, "none") == 0 ||
+	}
+	if (strcmp(s->text, "host") == 0 || strcmp(s->text, "none") == 0 ||
 		policy_find_network(policy, s->text))
 		return 0;
 	return WRONG(f, s->at, "network = %s: there is no such network", s->text);

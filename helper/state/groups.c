@@ -23,7 +23,7 @@ bool groups_remove(const struct cgroup_host *host, const struct groups_path *pat
 void groups_forget(const struct place_box *box)
 {
 	struct cgroup_host host;
-	struct groups_path path;
+	struct groups_path path = { 0 };
 
 	groups_path_of(&path, box->uid, box->id);
 	cgroup_host_open(&host);

@@ -36,7 +36,7 @@ static int send_control(int sock, const void *bytes, size_t size, int type, cons
 	if (control_size) {
 		msg.msg_control = space.room;
 		msg.msg_controllen = CMSG_SPACE(control_size);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		struct cmsghdr *c = &space.align;
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = type;
 		c->cmsg_len = CMSG_LEN(control_size);
