@@ -195,7 +195,7 @@ coverage: setup ## lines that the tests run, by file
 	@LOGINBOX_BUILD=build/cov tests/run tests/unit
 	@tests/coverage build/cov
 
-lint: setup ## formatting, static analysis, manual pages, shell scripts
+lint: setup ## static analysis, manual pages, shell scripts
 	@tests/lint
 
 deb: setup ## Debian packages, in $(B)/packages
