@@ -76,14 +76,15 @@ static unsigned pass(int proc, const struct stat *box, const struct sessions *se
 void strays_end(pid_t init, const struct sessions *sessions)
 {
 	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
-	struct stat box, own;
+	struct stat box, own, first;
 	char name[16];
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	snprintf(name, sizeof(name), "%d", init);
-	/* Never the keeper's own namespace: that is the whole host. */
-	if (proc < 0 || !namespace_of(proc, name, &box) || !namespace_of(proc, "self", &own) ||
-		is_same(&box, &own) || fork() != 0) {
+	/* Never the keeper's own namespace or that of the first process: that is the host. */
+	if (proc < 0 || init <= 1 || !namespace_of(proc, name, &box) || !namespace_of(proc, "self", &own) ||
+		!namespace_of(proc, "1", &first) || is_same(&box, &own) || is_same(&box, &first) ||
+		fork() != 0) {
 		own_fd_close(&proc);
 		return;
 	}

@@ -85,6 +85,11 @@ int sys_pidfd_kill(int pidfd, int signal)
 
 int sys_child_kill(int pidfd, pid_t pid)
 {
+	/* A number that is none would mean a group of processes, or all of them. */
+	if (pidfd < 0 || pid <= 1) {
+		errno = ESRCH;
+		return -1;
+	}
 	if (sys_pidfd_kill(pidfd, SIGKILL) == 0 || errno == ESRCH)
 		return 0;
 	return kill(pid, SIGKILL);

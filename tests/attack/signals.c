@@ -88,6 +88,8 @@ int main(int argc, char **argv)
 		return 100;
 	for (int i = 0; i < atoi(argv[1]); i++) {
 		pid_t pid = fork();
+		if (pid < 0)
+			return 111;
 		if (pid == 0) {
 			int null = open("/dev/null", O_RDWR);
 			dup2(null, 0);

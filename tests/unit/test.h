@@ -9,6 +9,7 @@
 #ifndef TESTS_UNIT_TEST_H
 #define TESTS_UNIT_TEST_H
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,6 +46,18 @@ __attribute__((unused)) static void test_skip(const char *why)
 {
 	snprintf(test_now.why, sizeof(test_now.why), "%s", why);
 	test_now.skipped = true;
+}
+
+/*
+ * Ends a process that the test started. What could not be started has the number -1, and a
+ * signal to that is one to every process of the machine.
+ */
+__attribute__((unused)) static void test_kill(pid_t pid, int sig)
+{
+	if (pid <= 1)
+		test_fail(__FILE__, __LINE__, "there is no process %d to end", (int)pid);
+	else
+		kill(pid, sig);
 }
 
 /* The first that is false fails the test; the test goes on. */

@@ -271,7 +271,7 @@ static void the_death_of_the_last_sessions_process_ends_the_box(void)
 	new_box();
 	pid_t pid = child_that_pauses();
 	log_in(pid);
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	until_reaped();
 	end_all();
@@ -555,7 +555,7 @@ static void the_death_of_init_ends_the_box_though_the_application_stays(void)
 {
 	new_box();
 	log_in(getpid());
-	kill(k.build.init_pid, SIGKILL);
+	test_kill(k.build.init_pid, SIGKILL);
 	until_reaped();
 	CHECK_NUMBER(k.sessions.n, 1);
 	CHECK(life_once(&k, 0));
@@ -599,7 +599,7 @@ static void an_ending_box_closes_sessions_and_answers(void)
 	OWN_FD other = peer_connect(&k.box);
 	say(other, WIRE_STATUS);
 	say(apps[0], WIRE_CLOSE);
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	for (int i = 0; i < 200 && life_once(&k, 50); i++)
 		;
@@ -615,7 +615,7 @@ static void an_ending_box_is_not_found_again(void)
 	new_box();
 	log_in(getpid());
 	/* Init that cannot die yet: the kernel waits for the application's child. */
-	kill(k.build.init_pid, SIGSTOP);
+	test_kill(k.build.init_pid, SIGSTOP);
 	k.state = KEEPER_ENDING;
 	place_box_hide(&k.place, &k.box);
 	k.looked_ms = 0;

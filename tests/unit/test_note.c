@@ -197,7 +197,7 @@ static void a_process_that_is_gone_is_gone(void)
 	}
 	CHECK_NUMBER(note_process_of(pid, &child), 0);
 	CHECK(note_process_lives(&child));
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	CHECK(!note_process_lives(&child));
 	CHECK_NUMBER(note_process_of(pid, &child), -1);

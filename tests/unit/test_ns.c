@@ -74,7 +74,7 @@ static int there_and_back(void)
 	for (size_t i = 0; i < 6; i++)
 		if (number(kinds[i]) != was[i])
 			result = 20 + (int)i;
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return result;
 }
@@ -93,7 +93,7 @@ static int dead(void)
 
 	if (pidfd < 0)
 		return 1;
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	if (ns_enter(pidfd, &f) == 0 || f.err != ESRCH)
 		return 2;
@@ -126,7 +126,7 @@ static void a_user_cannot_enter(void)
 	if (others < 0)
 		return;
 	CHECK_NUMBER(in_child(as_user), 0);
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(others);
 }

@@ -202,7 +202,7 @@ static void the_death_of_the_process_ends_its_session_alone(void)
 	dying.at[dying.n++] = all.at[0];
 	free(all.at);
 	all = dying;
-	kill(pid, SIGKILL);
+	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	serve_once();
 	CHECK_NUMBER(all.n, 1);
