@@ -49,10 +49,10 @@ LINK := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 
 # The helper is started at each login: from archives it takes what it uses, and the loader
 # has nothing to look for but libc (which stays dynamic for the name services).
-HELPER_ARCHIVES := -liniparser -lcap $(shell $(PKG_CONFIG) --libs libnl-3.0)
+HELPER_ARCHIVES := -liniparser -lcap $(shell $(PKG_CONFIG) --libs libnl-3.0 2>/dev/null)
 STATIC_LIBS := -Wl,-Bstatic $(HELPER_ARCHIVES) -Wl,-Bdynamic
 HELPER_LIBS := $(or $(if $(ARCHIVES),$(call probe,$(STATIC_LIBS))),$(HELPER_ARCHIVES))
-NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0)
+NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0 2>/dev/null)
 
 # ---- what is made of what ---------------------------------------------------------------
 
