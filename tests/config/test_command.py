@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import shutil
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,14 @@ COMMAND = os.path.join(TOP, os.environ.get("LOGINBOX_BUILD", "build"), "loginbox
 
 
 def run(*words, uid=None):
-    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=30,
-                          user=uid, check=False)
+    # The tree may lie where only root may look, as below /root: others get a copy.
+    with tempfile.TemporaryDirectory(prefix="command.", dir="/tmp") as folder:
+        command = COMMAND
+        if uid is not None:
+            os.chmod(folder, 0o755)
+            command = shutil.copy(COMMAND, folder)
+        done = subprocess.run([command, *words], capture_output=True, text=True, timeout=30,
+                              user=uid, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
