@@ -74,7 +74,10 @@ void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const st
 		return;
 	}
 	fill_head(out, plan, "-");
-	if (plan->verdict == VERDICT_BOX && plan->on_error == ON_ERROR_ALLOW)
+	/* What the policy refuses (a ceiling) has not failed: else one session too many would be
+	 * a way past the box. */
+	if (f->kind == FAIL_SYSTEM && plan->verdict == VERDICT_BOX &&
+		plan->on_error == ON_ERROR_ALLOW)
 		out->answer = WIRE_ALLOWED;
 }
 

@@ -218,6 +218,18 @@ def max_sessions_counts_all_boxes_of_the_user():
 
 
 @test
+def a_ceiling_refuses_also_where_errors_are_allowed():
+    policy("max_sessions = 1", more="[global]\non_error = allow\n")
+    with open_one("alice"):
+        log = host.LogMark()
+        second = Opener("alice")
+        true(not second.opened(), "a second session is refused, not let in without a box")
+        second.close()
+        equal([line["result"] for line in log.results()], ["denied"], "results in the log")
+    gone("alice")
+
+
+@test
 def max_sessions_holds_when_twenty_come_at_once():
     policy("max_sessions = 5")
     openers = [Opener("alice") for _ in range(20)]

@@ -84,6 +84,20 @@ static void only_a_plan_that_says_so_is_let_in_without_its_box(void)
 	CHECK_NUMBER(out.answer, WIRE_FAILED);
 }
 
+static void a_refusal_is_no_failure_that_could_be_allowed(void)
+{
+	struct wire_verdict out;
+	struct plan plan = plan_with(VERDICT_BOX);
+	static const int kinds[] = { FAIL_REFUSED, FAIL_POLICY, FAIL_USAGE, FAIL_UNKNOWN };
+
+	plan.on_error = ON_ERROR_ALLOW;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct fail f = { .kind = kinds[i] };
+		verdict_of_fail(&out, &plan, &f);
+		CHECK_NUMBER(out.answer, kinds[i] == FAIL_UNKNOWN ? WIRE_UNKNOWN : WIRE_FAILED);
+	}
+}
+
 static void words_that_are_too_long_are_cut(void)
 {
 	static char home[3000];
@@ -128,6 +142,7 @@ int main(void)
 	RUN(a_verdict_says_all_of_the_plan);
 	RUN(a_failure_never_lets_anybody_in);
 	RUN(only_a_plan_that_says_so_is_let_in_without_its_box);
+	RUN(a_refusal_is_no_failure_that_could_be_allowed);
 	RUN(words_that_are_too_long_are_cut);
 	RUN(it_arrives_with_or_without_a_descriptor);
 	return test_end();
