@@ -82,7 +82,7 @@ int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered,
 	if (!getcwd(cwd, sizeof(cwd)))
 		cwd[0] = '\0';
 	/* While /proc/self is still ours: inside, this process has no number. */
-	if (fds_seal_handles(f) < 0 || settle(f) < 0)
+	if (fds_seal_handles(f) < 0 || settle(verdict, f) < 0)
 		return -1;
 	if ((verdict->apparmor[0] && label_at_exec(LABEL_APPARMOR, verdict->apparmor, f) < 0) ||
 		(verdict->selinux[0] && label_at_exec(LABEL_SELINUX, verdict->selinux, f) < 0))

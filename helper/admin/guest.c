@@ -2,6 +2,7 @@
 
 #include "helper/keeper/visit.h"
 #include "lib/linux/fds.h"
+#include "lib/linux/schedule.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,6 +100,8 @@ int guest_run(const struct plan *plan, const char *service, const char *id, char
 		fail_err(&f, ENOMEM, "start program", program.path);
 	else if (fds_close_from(3, &f) == 0 && chdir("/") < 0)
 		fail_sys(&f, "leave directory", "/");
+	else if (!fail_is_set(&f) && schedule_score(0, &f) == 0)
+		schedule_reset(&f);
 	umask(077);
 	fflush(stdout);
 	if (fail_is_set(&f) || visit_enter(&v, &f) < 0 || visit_run(&v, &program, &status, &f) < 0)

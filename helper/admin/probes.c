@@ -218,6 +218,11 @@ static bool wants_call_filter(const struct probe_of *of)
 	return probe_is_set(of, KEY_SECCOMP) || probe_says(of, KEY_USER_NAMESPACES, "no");
 }
 
+static bool wants_share(const struct probe_of *of)
+{
+	return !probe_says(of, KEY_AFFINITY, "all") || !probe_says(of, KEY_OOM_SCORE_ADJ, "0");
+}
+
 #define NEWER "boxes cannot be built: use a newer kernel, or lift the filter that denies it"
 #define RAISE "raise it: each box takes one of each kind"
 
@@ -244,6 +249,8 @@ static const struct probe probes[] = {
 		"mount the cgroup hierarchy writable with this controller, or take the key out", true },
 	{ "hard limits", wants_always, probe_can_raise, "raise it where the services are started",
 		true, true },
+	{ "share of the host", wants_share, probe_can_share,
+		"name processors that there are, and no score below 0 without CAP_SYS_RESOURCE", true },
 	{ "label", wants_always, probe_can_label, "load it, or say 'inherited'", true },
 };
 

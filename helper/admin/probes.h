@@ -47,6 +47,7 @@ bool probe_can_link(const struct probe_of *of, char *why, size_t size);
 bool probe_can_filter_packets(const struct probe_of *of, char *why, size_t size);
 bool probe_can_group(const struct probe_of *of, char *why, size_t size);
 bool probe_can_raise(const struct probe_of *of, char *why, size_t size);
+bool probe_can_share(const struct probe_of *of, char *why, size_t size);
 bool probe_can_label(const struct probe_of *of, char *why, size_t size);
 bool probe_can_filter_calls(const struct probe_of *of, char *why, size_t size);
 

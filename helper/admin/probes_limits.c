@@ -3,8 +3,11 @@
 #include "helper/build/box_cgroup.h"
 #include "helper/policy/plan_limits.h"
 #include "helper/policy/plan_privileges.h"
+#include "helper/policy/value_process.h"
 #include "lib/linux/rlimit.h"
+#include "lib/linux/schedule.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -59,6 +62,30 @@ bool probe_can_raise(const struct probe_of *of, char *why, size_t size)
 		return false;
 	}
 	return true;
+}
+
+/* Tried with this very process, which goes back to what it had. */
+bool probe_can_share(const struct probe_of *of, char *why, size_t size)
+{
+	const int score = (int)of->box->all.by_key[KEY_OOM_SCORE_ADJ]->value.number - SCHEDULE_SCORE_MOST;
+	struct fail f = { 0 };
+	struct schedule_cpus cpus;
+	cpu_set_t own;
+
+	if (score < 0 && !may_raise()) {
+		snprintf(why, size, "oom_score_adj = %d needs CAP_SYS_RESOURCE", score);
+		return false;
+	}
+	if (!value_read_cpus(&cpus, of->box->all.by_key[KEY_AFFINITY]->text, why, size))
+		return false;
+	if (sched_getaffinity(0, sizeof(own), &own) < 0)
+		return true;
+	bool can = schedule_pin(&cpus, &f) == 0;
+	sched_setaffinity(0, sizeof(own), &own);
+	if (!can)
+		snprintf(why, size, "affinity = %.60s: %.100s", of->box->all.by_key[KEY_AFFINITY]->text,
+			f.rule);
+	return can;
 }
 
 bool probe_can_label(const struct probe_of *of, char *why, size_t size)

@@ -45,6 +45,8 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 		.no_new_privs = plan->no_new_privs,
 		.filtered = filter_is_wanted(plan),
 		.capabilities = plan->capabilities,
+		.score = plan->score,
+		.pinned = plan->pinned,
 		.umask = plan->umask_set ? plan->umask : WIRE_UMASK_KEPT,
 		.n_groups = (uint32_t)plan->n_groups,
 		.env_size = plan->env_size };
@@ -52,6 +54,7 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 	text_copy(out->selinux, sizeof(out->selinux), plan->selinux);
 	memcpy(out->groups, plan->groups, plan->n_groups * sizeof(plan->groups[0]));
 	memcpy(out->env, plan->env, plan->env_size);
+	memcpy(out->cpus, plan->cpus.bits, sizeof(out->cpus));
 	fill_head(out, plan, id);
 	for (unsigned i = 0; i < PLAN_LIMITS && i < WIRE_LIMITS; i++) {
 		if (!plan->limits[i].set || plan->limits[i].last)

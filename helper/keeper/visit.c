@@ -7,6 +7,7 @@
 #include "lib/linux/cwd.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/ns.h"
+#include "lib/linux/schedule.h"
 #include "lib/linux/sys.h"
 #include "lib/linux/tty.h"
 
@@ -68,6 +69,14 @@ static int hear_verdict(struct visit *v, int64_t deadline_ms, struct fail *f)
 	return fail_say(f, FAIL_SYSTEM, "open the box", name, "it was not built");
 }
 
+/* While the host's /proc is in sight; what is started from here on inherits it. */
+static int take_share(const struct plan *plan, struct fail *f)
+{
+	if (schedule_score(plan->score, f) < 0)
+		return -1;
+	return plan->pinned ? schedule_pin(&plan->cpus, f) : 0;
+}
+
 int visit_enter(struct visit *v, struct fail *f)
 {
 	int64_t deadline_ms = fdio_now_ms() + v->plan->timeout_ms;
@@ -91,7 +100,7 @@ int visit_enter(struct visit *v, struct fail *f)
 	v->own_pids = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (v->own_pids < 0)
 		return fail_sys(f, "open namespace", "pid");
-	if (ns_enter(v->init, f) < 0)
+	if (take_share(v->plan, f) < 0 || ns_enter(v->init, f) < 0)
 		return -1;
 	return v->fresh_pty ? relay_open(&v->relay, v->plan->account->uid, f) : 0;
 }

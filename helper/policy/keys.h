@@ -31,6 +31,8 @@ enum key_kind {
 	KIND_TASKS,     /* a number, -1 and unlimited: no limit */
 	KIND_PERCENT,   /* of one processor, or unlimited */
 	KIND_WEIGHT,    /* 1 to 10000 */
+	KIND_SCORE,     /* -1000 to 1000 */
+	KIND_CPUS,      /* a list of processors and ranges of them; or one of `built` */
 	KIND_UMASK,     /* octal; or one of `built` */
 	KIND_PAIR,      /* NAME=VALUE */
 	KIND_RATE,      /* DEVICE:rbps=SIZE,wbps=SIZE,riops=N,wiops=N */
@@ -199,9 +201,9 @@ struct key {
 		"processor weight") \
 	KEY(IO_WEIGHT, IN_BOX, "io_weight", KIND_WEIGHT, "none", "", "none", NULL, "disk weight") \
 	KEY(IO_MAX, IN_BOX, "io_max.LABEL", KIND_RATE, "none", "", NULL, NULL, "disk rates") \
-	KEY(OOM_SCORE_ADJ, IN_BOX, "oom_score_adj", KIND_WORD, "0", "*", "0", NULL, \
+	KEY(OOM_SCORE_ADJ, IN_BOX, "oom_score_adj", KIND_SCORE, "", "", "0", NULL, \
 		"preference of the out-of-memory killer") \
-	KEY(AFFINITY, IN_BOX, "affinity", KIND_WORD, "all", "*", "all", NULL, "processors") \
+	KEY(AFFINITY, IN_BOX, "affinity", KIND_CPUS, "all", "", "all", NULL, "processors") \
 	KEY(LIMIT_SCOPE, IN_BOX, "limit_scope", KIND_WORD, "user, session", "", "user", NULL, \
 		"what the cgroup limits count over") \
 	KEY(MAX_SESSIONS, IN_BOX, "max_sessions", KIND_NUMBER, "none", "", "none", NULL, \

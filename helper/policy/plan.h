@@ -15,6 +15,7 @@
 #include "helper/policy/request.h"
 #include "lib/base/fail.h"
 #include "lib/linux/cgroup.h"
+#include "lib/linux/schedule.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -143,6 +144,9 @@ struct plan {
 
 	/* what the process in the box gets */
 	struct limit limits[PLAN_LIMITS];
+	int score;   /* oom_score_adj */
+	bool pinned; /* to these processors */
+	struct schedule_cpus cpus;
 	uint64_t capabilities; /* bounding set kept, bit by number */
 	uint64_t ambient; /* raised for the user, by the shell door */
 	bool no_new_privs;

@@ -82,6 +82,9 @@ void plan_hash(struct plan *plan)
 		add_number(&h, plan->limits[i].soft);
 		add_number(&h, plan->limits[i].hard);
 	}
+	add_number(&h, (uint64_t)plan->score);
+	add_number(&h, plan->pinned);
+	add_bytes(&h, &plan->cpus, sizeof(plan->cpus));
 	add_number(&h, plan->capabilities);
 	for (size_t i = 0; i < CGROUP_KEYS; i++) {
 		add_number(&h, plan->cgroup.set[i]);

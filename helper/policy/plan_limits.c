@@ -54,6 +54,18 @@ static uint64_t least(int resource, uint64_t value)
 	return resource == RLIMIT_NOFILE && value < PLAN_NOFILE_LEAST ? PLAN_NOFILE_LEAST : value;
 }
 
+static int fill_schedule(struct plan *plan, const struct box *box, struct fail *f)
+{
+	const struct setting *cpus = box->all.by_key[KEY_AFFINITY];
+	char why[256];
+
+	plan->score = (int)box->all.by_key[KEY_OOM_SCORE_ADJ]->value.number - SCHEDULE_SCORE_MOST;
+	plan->pinned = strcmp(cpus->text, "all") != 0;
+	if (!value_read_cpus(&plan->cpus, cpus->text, why, sizeof(why)))
+		return fail_say(f, FAIL_REFUSED, "limit", "affinity", "%s", why);
+	return 0;
+}
+
 int plan_limits(struct plan *plan, const struct box *box, enum door door, struct fail *f)
 {
 	for (size_t i = 0; i < plan_limit_count; i++) {
@@ -75,7 +87,7 @@ int plan_limits(struct plan *plan, const struct box *box, enum door door, struct
 			.hard = least(resource, v->hard),
 		};
 	}
-	return 0;
+	return fill_schedule(plan, box, f);
 }
 
 static int add_rate(struct plan *plan, const struct setting *s, struct fail *f)

@@ -396,6 +396,8 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 	case KIND_TASKS:
 	case KIND_PERCENT:
 	case KIND_WEIGHT:
+	case KIND_SCORE:
+	case KIND_CPUS:
 	case KIND_UMASK:
 	case KIND_PAIR:
 	case KIND_RATE:

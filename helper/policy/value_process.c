@@ -141,6 +141,50 @@ bool value_read_rate(struct cgroup_rate *out, char *device, size_t room, const c
 	return true;
 }
 
+static bool read_score(struct value *v, const char *s, const struct why *why)
+{
+	uint64_t n;
+
+	if (!text_to_u64(s + (*s == '-'), SCHEDULE_SCORE_MOST, &n))
+		return no(why, "'%s' is no score: -1000 to 1000", s);
+	v->number = SCHEDULE_SCORE_MOST + (*s == '-' ? -n : n);
+	return true;
+}
+
+/* `3` or `0-3`, blanks around it. */
+static bool read_cpus(struct schedule_cpus *out, char *word)
+{
+	uint64_t from, to;
+
+	word += strspn(word, " ");
+	for (size_t n = strlen(word); n > 0 && word[n - 1] == ' '; n--)
+		word[n - 1] = '\0';
+	char *last = word, *first = strsep(&last, "-");
+	if (!text_to_u64(first, SCHEDULE_CPUS - 1, &from) ||
+		!text_to_u64(last ? last : first, SCHEDULE_CPUS - 1, &to) || from > to)
+		return false;
+	for (; from <= to; from++)
+		out->bits[from / 64] |= (uint64_t)1 << (from % 64);
+	return true;
+}
+
+bool value_read_cpus(struct schedule_cpus *out, const char *s, char *at, size_t size)
+{
+	const struct why why = { at, size };
+	char copy[1024];
+
+	*out = (struct schedule_cpus){ 0 };
+	if (strcmp(s, "all") == 0) {
+		memset(out, 0xff, sizeof(*out));
+		return true;
+	}
+	bool fine = text_copy(copy, sizeof(copy), s);
+	char *next = copy;
+	for (char *word; fine && (word = strsep(&next, ","));)
+		fine = read_cpus(out, word);
+	return fine ? true : no(&why, "'%s' is no list of processors: 0-3, 8", s);
+}
+
 bool value_read_process(struct value *v, const struct key *key, const char *s, char *at,
 	size_t size)
 {
@@ -163,6 +207,12 @@ bool value_read_process(struct value *v, const struct key *key, const char *s, c
 		if (text_to_u64(s, WEIGHT_MOST, &v->number) && v->number)
 			return true;
 		return no(&why, "'%s' is no weight: 1 to %d, 100 is usual", s, WEIGHT_MOST);
+	case KIND_SCORE:
+		return read_score(v, s, &why);
+	case KIND_CPUS: {
+		struct schedule_cpus cpus;
+		return value_read_cpus(&cpus, s, at, size);
+	}
 	case KIND_RATE: {
 		struct cgroup_rate rate;
 		char device[256];

@@ -97,6 +97,7 @@ enum wire_answer {
 #define WIRE_GROUPS 32
 #define WIRE_ENV 2048
 #define WIRE_UMASK_KEPT UINT32_MAX
+#define WIRE_CPU_WORDS 16
 
 struct wire_limit {
 	uint64_t soft, hard;
@@ -115,6 +116,9 @@ struct wire_verdict {
 	uint32_t n_groups, groups[WIRE_GROUPS]; /* added to the user's */
 	uint32_t env_size;
 	char env[WIRE_ENV]; /* NAME=VALUE to set, NAME to take away, each with its end */
+	int32_t score;  /* oom_score_adj */
+	uint32_t pinned;
+	uint64_t cpus[WIRE_CPU_WORDS]; /* where pinned: a bit for each processor */
 	struct wire_limit limits[WIRE_LIMITS];
 	char home[1024];
 	char words[640];  /* of the log line: box=… id=… rule=… */

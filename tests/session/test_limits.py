@@ -26,6 +26,7 @@ print(json.dumps({"limits": {n.lower(): resource.getrlimit(getattr(resource, "RL
                   "oom": open("/proc/self/oom_score_adj").read().strip(),
                   "nice": os.getpriority(os.PRIO_PROCESS, 0), "policy": os.sched_getscheduler(0),
                   "cpus": len(os.sched_getaffinity(0)),
+                  "which": sorted(os.sched_getaffinity(0)),
                   "locks": [line.split()[-3:-1] for line in open("/proc/self/limits")
                             if line.startswith("Max file locks")][0]}))
 """
@@ -173,6 +174,56 @@ def scheduling_and_oom_score_are_the_hosts_and_not_the_callers():
         seen = parse(done, f"sudo under {words}")
         equal((seen["oom"], seen["nice"], seen["cpus"], seen["policy"]),
               ("0", 0, len(os.sched_getaffinity(0)), 0), f"sudo under {words}")
+
+
+def by_try(code):
+    return run(["loginbox", "try", "alice", "--", *PYTHON.split()], input=code)
+
+
+def by_enter(code):
+    """Where a box lives; elsewhere like try, which makes one."""
+    if "no box lives" in run(["loginbox", "list"]).stdout:
+        return by_try(code)
+    return run(["loginbox", "enter", "alice", "--", *PYTHON.split()], input=code)
+
+
+@test
+def processors_and_the_oom_score_are_the_policys_at_every_door_and_when_joining():
+    most = max(os.sched_getaffinity(0))
+    box(f"affinity = {most}, 1000-1023\noom_score_adj = 300")
+    for where, seen in everywhere({**DOORS, "try": by_try, "enter": by_enter}).items():
+        equal((seen["oom"], seen["which"], seen["nice"]), ("300", [most], 0), where)
+    odd = host.as_user("alice", ["choom", "-n", "900", "--", "taskset", "1", "nice", "-n", "5",
+                                 host.HELPER, "-c", PYTHON], input=LOOK)
+    seen = parse(odd, "shell door of an odd caller")
+    equal((seen["oom"], seen["which"], seen["nice"]), ("300", [most], 0), "an odd caller")
+    odd = ["choom", "-n", "900", "--", "taskset", "1", "nice", "-n", "5"]
+    seen = parse(run([*odd, "loginbox", "try", "alice", "--", *PYTHON.split()], input=LOOK), "try")
+    equal((seen["oom"], seen["which"], seen["nice"]), ("300", [most], 0), "try of an odd root")
+    equal(run(["loginbox", "check", "--here"]).returncode, 0, "check --here")
+    box("")
+    equal(parse(by_ssh(LOOK), "ssh")["oom"], "0", "without the keys: the score")
+    equal(parse(by_ssh(LOOK), "ssh")["which"], sorted(os.sched_getaffinity(0)), "and processors")
+
+
+@test
+def a_share_that_the_host_has_not_refuses_and_check_says_so():
+    keys = {"affinity = 1000-1023": "this host has none of the processors"}
+    if not can_raise():
+        keys["oom_score_adj = -500"] = "CAP_SYS_RESOURCE"
+    for key, why in keys.items():
+        box(key)
+        mark = host.LogMark()
+        true(ssh("alice", "echo in").stdout != "in\n", f"{key}: ssh")
+        true(any(why in line for line in mark.ours()), f"{key}: the log", mark.ours())
+        contains(host.as_user("alice", [host.HELPER, "-c", "echo in"]).stderr, why,
+                 f"{key}: the shell door")
+        contains(run(["loginbox", "check", "--here"]).stdout, why, f"{key}: check --here")
+
+
+def can_raise():
+    with open("/proc/self/status", encoding="ascii") as file:
+        return int([x for x in file if x.startswith("CapEff")][0].split()[1], 16) >> 24 & 1
 
 
 # ---- identity -----------------------------------------------------------------------------------
