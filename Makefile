@@ -174,6 +174,14 @@ check: setup ## build, and pass all tests at reduced counts
 	@$(MAKE) --no-print-directory all unit other
 	@$(RUN_TESTS)
 
+# One suite: SUITE=trixie. The images are made when they are not there, in $(B)/images or
+# $LOGINBOX_IMAGES.
+SUITE ?= bookworm trixie bullseye
+check-guest: setup ## tests in whole Debian guests under QEMU (SUITE=bookworm: that one alone)
+	@$(MAKE) --no-print-directory all
+	@for suite in $(SUITE); do \
+		LOGINBOX_SUITE=$$suite $(RUN_TESTS) tests/guest || failed=1; done; test -z "$$failed"
+
 soak: setup ## the same with the full counts; takes long
 	@$(MAKE) --no-print-directory all unit other
 	@COUNT_SCALE=0 $(RUN_TESTS)
@@ -207,5 +215,5 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all unit other install uninstall clean help setup check soak demo bench sanitize coverage lint deb
+.PHONY: all unit other install uninstall clean help setup check check-guest soak demo bench sanitize coverage lint deb
 .DEFAULT_GOAL := all

@@ -119,11 +119,64 @@ def a_registered_test_that_does_not_exist_is_refused():
 
 @test
 def a_test_runs_in_its_tier_only():
-    with Tree("unit/test_a.sh here plain 5 one\nunit/test_b.sh guest plain 5 needs systemd\n",
+    with Tree("unit/test_a.sh here plain 5 one\nunit/test_b.sh nowhere plain 5 no such machine\n",
               test_a="echo ok one", test_b="echo ok two") as tree:
         equal(last_line(tree.run()), "1 passed, 0 failed, 0 skipped", "last line without a name")
         equal(last_line(tree.run("tests/unit/test_b.sh")), "1 passed, 0 failed, 0 skipped",
               "last line of a test that is named")
+
+
+GUEST = "unit/test_a.sh here plain 5 one\nunit/test_g*.sh guest guest 5 needs systemd\n"
+
+
+def with_guest(guest_run, **variables):
+    """The counts, and all output, of a tree whose guest is this script."""
+    with Tree(GUEST, test_a="echo ok one", test_g1="", test_g2="") as tree:
+        os.mkdir(tree.top + "/tests/guest")
+        with open(tree.top + "/tests/guest/run", "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n" + guest_run)
+        os.chmod(tree.top + "/tests/guest/run", 0o755)
+        done = tree.run(**variables)
+    return last_line(done), done
+
+
+G1, G2 = "unit/test_g1.sh", "unit/test_g2.sh"
+
+
+@test
+def what_a_guest_says_is_counted_by_its_program():
+    counts, done = with_guest(
+        f"echo $*; echo '@@ begin {G1}'; echo ok x; echo skip y: why; echo '@@ end {G1} 0 1.5'\n"
+        f"echo '@@ begin {G2}'; echo detail; echo not ok z: no; echo '@@ end {G2} 1 0.5'\n")
+    equal(counts, "2 passed, 1 failed, 1 skipped", "last line")
+    contains(done.stdout, "detail", "diagnostics of the failure")
+
+
+@test
+def a_program_in_a_guest_that_ends_badly_is_a_failure():
+    for status, words in ((124, "did not end within 5 s"), (3, "ended with status 3"),
+                          (0, "said nothing")):
+        counts, done = with_guest(
+            f"echo '@@ begin {G1}'; echo '@@ end {G1} {status} 1'\n"
+            f"echo '@@ begin {G2}'; echo ok z; echo '@@ end {G2} 0 1'\n")
+        equal(counts, "2 passed, 1 failed, 0 skipped", f"last line after status {status}")
+        contains(done.stdout, words, "what is said")
+
+
+@test
+def a_guest_that_dies_fails_what_it_has_not_run_to_its_end():
+    counts, done = with_guest(f"echo '@@ begin {G1}'; echo ok x; echo panic; exit 1\n")
+    equal(counts, "2 passed, 2 failed, 0 skipped", "last line")
+    contains(done.stdout, "panic", "its last words are shown")
+
+
+@test
+def where_no_guest_can_be_had_its_programs_are_skipped_with_the_reason():
+    counts, done = with_guest("echo no qemu here; exit 125\n")
+    equal((counts, done.returncode), ("1 passed, 0 failed, 2 skipped", 0), "last line, status")
+    contains(done.stdout, "no qemu here", "the reason")
+    equal(with_guest("echo no qemu here; exit 125\n", STRICT="1")[1].returncode, 1,
+          "the status with STRICT=1")
 
 
 @test

@@ -1,0 +1,116 @@
+"""What a test does to the whole Debian that it runs in (tests/guest): users, the product, the
+journal. The rest is as in a throw-away host: see host.py.
+
+Uses: host, hostfiles, report, ssh.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import host
+import hostfiles
+import report
+from ssh import run
+
+JOB = "/job"
+SYNC_SECONDS = 30
+SSH_CONFIG = hostfiles.SSH_CONFIG.replace("Port 2222", "Port 22")
+
+
+def suite():
+    with open("/etc/os-release", encoding="utf-8") as file:
+        return next(line.split("=")[1].strip() for line in file
+                    if line.startswith("VERSION_CODENAME="))
+
+
+def test_on(*suites):
+    """Decorator: a test of these suites; in others it is none, and no skip."""
+    return report.test if suite() in suites else lambda function: function
+
+
+def prepare():
+    """Once, before the first program: people, their homes and keys, root's ssh client."""
+    hostfiles.write_accounts()
+    for name in ("shadow", "gshadow"):
+        shutil.chown(f"/etc/{name}", "root", "shadow")
+    hostfiles.write_names()
+    socket.sethostname(hostfiles.HOST_NAME)
+    hostfiles.make_homes()
+    hostfiles.write_ssh()
+    hostfiles.write("/root/.ssh/config", SSH_CONFIG, 0o600)
+    shutil.rmtree("/etc/update-motd.d", ignore_errors=True)
+    hostfiles.write("/etc/default/locale", "")
+    hostfiles.write("/etc/sudoers.d/test", "ALL ALL=(ALL:ALL) NOPASSWD: ALL\n", 0o440)
+
+
+def need_product():
+    """Installs what was built, once."""
+    if not host.has_product():
+        subprocess.run(["cp", "-a", JOB + "/product/.", "/"], check=True)
+
+
+def documented_stack(*services):
+    """The files of etc/pam.d in the place of the system's own."""
+    for service in services:
+        host.original(service)
+        with open(f"{JOB}/etc/pam.d/{service}", encoding="utf-8") as file:
+            hostfiles.write(host.pam_file(service), file.read())
+
+
+def systemctl(*words):
+    done = run(["systemctl", *words])
+    report.equal(done.returncode, 0, f"systemctl {' '.join(words)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def show(unit, *properties):
+    """{property: value} of a unit."""
+    words = [f"--property={name}" for name in properties]
+    done = run(["systemctl", "show", *words, unit])
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def sessions_of(user):
+    """{session: {property: value}} as logind knows them."""
+    found = {}
+    done = run(["loginctl", "list-sessions", "--no-legend", "--no-pager"])
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if user in words:
+            shown = run(["loginctl", "show-session", words[0]]).stdout
+            found[words[0]] = dict(part.split("=", 1) for part in shown.splitlines()
+                                   if "=" in part)
+    return found
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+class Journal:
+    """What the journal gets from here on, as fields."""
+
+    def __init__(self):
+        self.since = time.time()
+        done = run(["journalctl", "-q", "-n", "0", "--show-cursor"])
+        self.cursor = done.stdout.rpartition("-- cursor: ")[2].strip()
+
+    def entries(self, *matches):
+        run(["journalctl", "--sync"])
+        done = run(["journalctl", "-q", "-o", "json", "--all", "--no-pager",
+                    f"--after-cursor={self.cursor}", *matches])
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def ours(self):
+        return [entry for entry in self.entries()
+                if "pam_loginbox(" in str(entry.get("MESSAGE", ""))]
+
+    def results(self):
+        """The key=value pairs of each line of ours that has a result."""
+        return [host.fields(entry["MESSAGE"]) for entry in self.ours()
+                if " result=" in entry["MESSAGE"]]
