@@ -115,7 +115,7 @@ static int serve(struct service *s, struct fail *f)
 		return -1;
 	if (s->plan.verdict != VERDICT_BOX) {
 		verdict_of_plan(&verdict, &s->plan, "-");
-		return verdict_send(MODULE_FD, &verdict, -1, -1, f);
+		return verdict_send(MODULE_FD, &verdict, NULL, f);
 	}
 	unsigned limit_ms = s->plan.timeout_ms;
 	if (s->ask.deadline_ms && s->ask.deadline_ms < limit_ms)
@@ -129,7 +129,7 @@ static int tell_module(const struct plan *plan, const struct fail *f)
 	struct wire_verdict verdict;
 
 	verdict_of_fail(&verdict, plan, f);
-	verdict_send(MODULE_FD, &verdict, -1, -1, &(struct fail){ 0 });
+	verdict_send(MODULE_FD, &verdict, NULL, &(struct fail){ 0 });
 	return EXIT_SYSTEM;
 }
 

@@ -195,6 +195,14 @@ static int explain(const struct policy *policy, const struct request *request)
 	return EXIT_DONE;
 }
 
+/* The names under which our own programs ask; all others are PAM's. */
+static enum door door_of(const char *service)
+{
+	if (strcmp(service, "loginbox-shell") == 0)
+		return DOOR_SHELL;
+	return text_starts(service, "loginbox-") ? DOOR_ADMIN : DOOR_PAM;
+}
+
 /* Words of the command line go to a terminal: no control bytes, nothing endless. */
 static const char *clean(const char *word, char *out, size_t size)
 {
@@ -228,6 +236,7 @@ int admin_explain(const struct admin_verb *verb, int argc, char **argv)
 	if (conf_dir && !admin_is_root("--config"))
 		return EXIT_REFUSED;
 	request.service = clean(service, words[0], sizeof(words[0]));
+	request.door = door_of(service);
 	request.rhost = clean(rhost, words[1], sizeof(words[1]));
 	request.ruser = clean(ruser, words[2], sizeof(words[2]));
 	if (account_by_name(&request.account, user, &f) < 0 || policy_load(&policy, conf_dir, &f) < 0)

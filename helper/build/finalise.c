@@ -3,10 +3,13 @@
  *
  *  1. limits        while the process may still set any of them; only ever lower. Those that
  *                   would stop the steps below wait until 9
- *  2. bounding set  needs CAP_SETPCAP, which goes with the uid
- *  3. securebits    the same; where a set-uid program may still make root, they stay
- *  4. groups, gid   before the uid: a process that is no longer root may not change them
- *  5. uid           real, effective, saved; file system id follows; capabilities go with it
+ *  2. groups        before the uid: a process that is no longer root may not change them;
+ *                   and before 3, in which the kernel may forbid it
+ *  3. user          the box's own, where it has one. It gives a full bounding set and takes
+ *     namespace     securebits back: both come after it, and count in it alone
+ *  4. bounding set  needs CAP_SETPCAP, which goes with the uid; then securebits: where a
+ *                   set-uid program may still make root, they stay
+ *  5. gid, uid           real, effective, saved; file system id follows; capabilities go with it
  *  6. proof         root must not come back
  *  7. capability    permitted, effective, inheritable: what is ambient, else emptied, and
  *     sets          read back, for a kernel whose securebits kept them
@@ -26,6 +29,7 @@
 #include "lib/linux/landlock.h"
 #include "lib/linux/rlimit.h"
 #include "lib/linux/seccomp.h"
+#include "lib/linux/userns.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -82,10 +86,9 @@ static int prove_user(uid_t uid, gid_t gid, struct fail *f)
 	return 0;
 }
 
-static int become_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, struct fail *f)
+/* Its groups it has by now. */
+static int become_user(uid_t uid, gid_t gid, struct fail *f)
 {
-	if (setgroups(n_groups, groups) < 0)
-		return fail_sys(f, "set groups", "");
 	if (setresgid(gid, gid, gid) < 0)
 		return fail_sys(f, "set group", "");
 	if (setresuid(uid, uid, uid) < 0)
@@ -98,29 +101,44 @@ static int become_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_group
 
 int finalise_user(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, struct fail *f)
 {
-	if (become_user(uid, gid, groups, n_groups, f) < 0)
+	if (setgroups(n_groups, groups) < 0)
+		return fail_sys(f, "set groups", "");
+	if (become_user(uid, gid, f) < 0)
 		return -1;
 	return uid == 0 ? 0 : caps_set(0, f);
 }
 
+static int set_groups(const struct plan *plan, struct fail *f)
+{
+	size_t n;
+	gid_t *groups = environment_groups(plan, &n);
+	int result = !groups ? fail_err(f, ENOMEM, "set groups", "")
+		: setgroups(n, groups) < 0 ? fail_sys(f, "set groups", "")
+					   : 0;
+
+	free(groups);
+	return result;
+}
+
 /* The user with what the plan leaves: the ambient set survives the change by the kernel's
  * "keep capabilities", and the proof runs while nothing of it is effective. */
-static int become_boxed(const struct plan *plan, struct fail *f)
+static int become_boxed(const struct plan *plan, int userns, struct fail *f)
 {
 	const struct account *who = plan->account;
 
+	if (set_groups(plan, f) < 0)
+		return -1;
+	if (plan->uid_map && userns < 0)
+		return fail_say(f, FAIL_SYSTEM, "enter the box's user namespace", "", "there is none");
+	if (plan->uid_map && userns_enter(userns, f) < 0)
+		return -1;
 	if (caps_bound(plan->capabilities, f) < 0)
 		return -1;
 	if (plan->no_new_privs && caps_lock_root(f) < 0)
 		return -1;
 	if (plan->ambient && caps_keep(f) < 0)
 		return -1;
-	size_t n;
-	gid_t *groups = environment_groups(plan, &n);
-	int result = groups ? become_user(who->uid, who->gid, groups, n, f)
-			    : fail_err(f, ENOMEM, "set groups", "");
-	free(groups);
-	if (result < 0)
+	if (become_user(who->uid, who->gid, f) < 0)
 		return -1;
 	return plan->ambient ? caps_raise(plan->ambient, f) : caps_set(0, f);
 }
@@ -134,7 +152,8 @@ static int put_filter(const struct plan *plan, int filter, struct fail *f)
 	return seccomp_apply(filter, f);
 }
 
-int finalise(const struct plan *plan, const struct rlimit *had, int filter, struct fail *f)
+int finalise(const struct plan *plan, const struct rlimit *had, int filter, int userns,
+	struct fail *f)
 {
 	const struct account *who = plan->account;
 	bool boxed = plan->verdict == VERDICT_BOX;
@@ -143,7 +162,7 @@ int finalise(const struct plan *plan, const struct rlimit *had, int filter, stru
 		return -1;
 	if (boxed && !plan->no_new_privs && put_filter(plan, filter, f) < 0)
 		return -1;
-	if (boxed ? become_boxed(plan, f) < 0
+	if (boxed ? become_boxed(plan, userns, f) < 0
 		  : finalise_user(who->uid, who->gid, who->groups, who->n_groups, f) < 0)
 		return -1;
 	if (boxed && plan->no_new_privs && caps_no_new_privs(f) < 0)

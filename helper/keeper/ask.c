@@ -69,7 +69,7 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 			answer.kind = WIRE_JOINED;
 			life_attach_ttys(k, s, &ttys);
 			/* A module that has given up has closed its end: its pidfd tells the rest. */
-			verdict_send(s->sock, &ask->verdict, k->build.init, k->filter, &f);
+			life_let_in(k, s, &ask->verdict);
 			records_add(&k->records, s, true);
 		}
 		fdio_fds_close(&ttys);

@@ -11,6 +11,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,21 @@ static int while_init_builds(struct keeper *k, const struct session_login *login
 	return life_place(k, login->sock, was, f);
 }
 
+/* Ends with this process's descriptor and the last process in it: no note is needed. */
+static int make_userns(struct keeper *k, struct fail *f)
+{
+	const struct plan *plan = k->plan;
+	const struct userns_rules rules = { .uid_map = plan->uid_map,
+		.gid_map = plan->gid_map,
+		.setgroups = plan->userns_setgroups,
+		.nested = plan->userns_nested };
+
+	if (!plan->uid_map)
+		return 0;
+	k->userns = userns_make(&rules, f);
+	return k->userns < 0 ? -1 : 0;
+}
+
 /* The note first, then the thing: what a note names can be cleaned up after any death. */
 static int build_box(struct keeper *k, const struct session_login *login, int64_t deadline_ms,
 	char **was, struct fail *f)
@@ -68,7 +84,7 @@ static int build_box(struct keeper *k, const struct session_login *login, int64_
 	k->build.cgroup = &k->cgroup;
 	if (begin_note(k, f) < 0 || life_open_rendezvous(k, f) < 0 ||
 		build_network_take(&k->network, k->plan, &k->place, &k->box, deadline_ms, f) < 0 ||
-		box_cgroup_make(&k->cgroup, k->plan, k->box.id, f) < 0 ||
+		box_cgroup_make(&k->cgroup, k->plan, k->box.id, f) < 0 || make_userns(k, f) < 0 ||
 		build_start(&k->build, k->plan, k->box.id, &k->network, init_live, f) < 0)
 		return -1;
 	if (note_process_of(k->build.init_pid, &k->note.init) < 0 || write_note(k, f) < 0) {
@@ -154,7 +170,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		box_cgroup_end(&k->cgroup);
 		place_box_forget(&k->place, &k->box);
 		verdict_of_fail(&verdict, k->plan, &f);
-		verdict_send(sock, &verdict, -1, -1, &f);
+		verdict_send(sock, &verdict, NULL, &f);
 		_exit(1);
 	}
 	k->expire = (struct expire){ .max_ms = k->plan->session_max_ms,
@@ -168,7 +184,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	verdict_of_plan(&verdict, k->plan, k->box.id);
 	/* Who has the verdict may log in again at once, or stop this process. */
 	own_fd_close(&lock);
-	verdict_send(k->sessions.at[0].sock, &verdict, k->build.init, k->filter, &f);
+	life_let_in(k, &k->sessions.at[0], &verdict);
 	/* The session has its answer: nobody waits for this. */
 	cgroup_leave();
 	k->records.id = k->box.id;

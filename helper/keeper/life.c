@@ -6,6 +6,7 @@
 #include "helper/keeper/carried.h"
 #include "helper/keeper/strays.h"
 #include "helper/keeper/terminal.h"
+#include "helper/keeper/verdict.h"
 #include "lib/base/own.h"
 #include "lib/linux/sys.h"
 #include "lib/linux/tty.h"
@@ -84,6 +85,15 @@ static void look_for_place(struct keeper *k)
 	place_address(&k->box, &at);
 	if (lstat(at.sun_path, &st) < 0 ? errno == ENOENT : st.st_ino != k->rendezvous)
 		settle_again(k, &f); /* or at the next look */
+}
+
+void life_let_in(const struct keeper *k, const struct session *s, const struct wire_verdict *v)
+{
+	const struct verdict_with with = { k->build.init, k->filter, k->userns };
+	struct fail f = { 0 };
+
+	/* Who has given up has closed its end: its pidfd tells the rest. */
+	verdict_send(s->sock, v, &with, &f);
 }
 
 void life_end(struct keeper *k)

@@ -43,6 +43,7 @@ struct keeper {
 	ino_t rendezvous;  /* the listener's name, so that its loss is seen */
 	int64_t looked_ms; /* when it was looked for */
 	int filter;        /* of system calls, for every session; -1: none */
+	int userns;        /* the box's own, for every session; -1: none */
 	int guest;         /* one asker from inside at a time, -1: none */
 	int64_t guest_ms;  /* when the last one came */
 	int64_t idle_ms;   /* since when there is no session; 0: there is one */
@@ -64,6 +65,7 @@ struct keeper {
 		.records = { .writer = -1 }, \
 		.listener = -1, \
 		.filter = -1, \
+		.userns = -1, \
 		.guest = -1 })
 
 /* Opens the rendezvous of the box where the next login looks for it. */
@@ -75,6 +77,9 @@ int life_place(struct keeper *k, int sock, char **was, struct fail *f);
 
 /* Moves it back to where it was, because the box was not made. */
 void life_return(struct keeper *k, int sock, char *was);
+
+/* Tells the session to come in, with what it needs for that. */
+void life_let_in(const struct keeper *k, const struct session *s, const struct wire_verdict *v);
 
 /* The session's terminals of the host get names in the box's /dev; closes `ttys`. */
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys);

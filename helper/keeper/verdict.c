@@ -44,6 +44,7 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 		.answer = answer_of(plan->verdict),
 		.no_new_privs = plan->no_new_privs,
 		.filtered = filter_is_wanted(plan),
+		.own_userns = plan->uid_map != NULL,
 		.capabilities = plan->capabilities,
 		.score = plan->score,
 		.pinned = plan->pinned,
@@ -84,12 +85,16 @@ void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const st
 		out->answer = WIRE_ALLOWED;
 }
 
-int verdict_send(int sock, const struct wire_verdict *verdict, int pidfd, int filter,
+int verdict_send(int sock, const struct wire_verdict *verdict, const struct verdict_with *with,
 	struct fail *f)
 {
-	struct fdio_fds fds = { .fd = { pidfd }, .n = pidfd >= 0 };
+	struct fdio_fds fds = { 0 };
 
-	if (pidfd >= 0 && filter >= 0)
-		fds.fd[fds.n++] = filter;
+	if (with && with->init >= 0)
+		fds.fd[fds.n++] = with->init;
+	if (fds.n && with->filter >= 0)
+		fds.fd[fds.n++] = with->filter;
+	if (fds.n && with->userns >= 0)
+		fds.fd[fds.n++] = with->userns;
 	return fdio_send(sock, verdict, sizeof(*verdict), &fds, f);
 }

@@ -16,8 +16,13 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 /* The verdict of a failure; `plan` may be NULL when there is none yet. */
 void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const struct fail *f);
 
-/* Sends it on the session's socket with init's pidfd and the filter (-1: none). */
-int verdict_send(int sock, const struct wire_verdict *verdict, int pidfd, int filter,
+/* What comes with "come in": -1 for what the box does not have. */
+struct verdict_with {
+	int init, filter, userns;
+};
+
+/* Sends it on the session's socket, with these descriptors (NULL: none). */
+int verdict_send(int sock, const struct wire_verdict *verdict, const struct verdict_with *with,
 	struct fail *f);
 
 #endif

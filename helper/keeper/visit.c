@@ -62,7 +62,11 @@ static int hear_verdict(struct visit *v, int64_t deadline_ms, struct fail *f)
 		return fail_say(f, FAIL_SYSTEM, "open the box", name, "its keeper died");
 	}
 	v->init = fds.n ? fds.fd[0] : -1;
-	v->filter = fds.n > 1 ? fds.fd[1] : -1;
+	size_t next = 1;
+	if (v->verdict.filtered && next < fds.n)
+		v->filter = fds.fd[next++];
+	if (v->verdict.own_userns && next < fds.n)
+		v->userns = fds.fd[next];
 	if (v->verdict.answer == WIRE_ENTER && v->init >= 0)
 		return 0;
 	*f = v->verdict.fail;
@@ -83,7 +87,7 @@ int visit_enter(struct visit *v, struct fail *f)
 	struct session_login login = { .service = v->service, .tty = "", .rhost = "", .sock = -1 };
 	int pair[2];
 
-	v->sock = v->init = v->filter = v->own_pids = -1;
+	v->sock = v->init = v->filter = v->userns = v->own_pids = -1;
 	v->relay = (struct relay){ .master = -1, .slave = -1 };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_sys(f, "make socket pair", "");
@@ -116,7 +120,7 @@ void visit_become(const struct visit *v, const struct visit_program *program)
 
 	if (!env)
 		fail_err(&f, ENOMEM, "make environment", who->name);
-	else if (finalise(v->plan, v->had, v->filter, &f) == 0) {
+	else if (finalise(v->plan, v->had, v->filter, v->userns, &f) == 0) {
 		cwd_enter_as(who->uid, who->gid, program->dirs);
 		umask(v->plan->umask_set ? v->plan->umask : program->umask);
 		signal(SIGXFSZ, SIG_DFL);
@@ -180,6 +184,7 @@ int visit_run(struct visit *v, const struct visit_program *program, int *status,
 		return fail_sys(f, "start program (fork)", who->name);
 	own_fd_close(&v->init);
 	own_fd_close(&v->filter);
+	own_fd_close(&v->userns);
 	/* The program alone is among the box's processes: what this one starts is not. */
 	if (setns(v->own_pids, CLONE_NEWPID) < 0) {
 		kill(child, SIGKILL);

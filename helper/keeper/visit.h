@@ -33,7 +33,7 @@ struct visit {
 	void (*say)(const struct fail *); /* for the program's process, which then ends */
 
 	/* of visit itself */
-	int sock, init, filter, own_pids;
+	int sock, init, filter, userns, own_pids;
 	struct relay relay;
 	struct wire_verdict verdict;
 };

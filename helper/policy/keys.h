@@ -224,7 +224,7 @@ struct key {
 		"whether the user may make user namespaces") \
 	KEY(LANDLOCK, IN_BOX, "landlock", KIND_WORD, "auto, none", "", "auto", NULL, \
 		"write only where the plan says so") \
-	KEY(USERNS, IN_BOX, "userns", KIND_WORD, "host", "self", "host", NULL, \
+	KEY(USERNS, IN_BOX, "userns", KIND_WORD, "host, self", "", "host", NULL, \
 		"user namespace of the box") \
 	KEY(APPARMOR, IN_BOX, "apparmor", KIND_TEXT, "", "", "inherited", NULL, \
 		"AppArmor profile") \

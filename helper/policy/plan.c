@@ -9,6 +9,7 @@
 #include "helper/policy/plan_privileges.h"
 #include "helper/policy/plan_shell.h"
 #include "helper/policy/plan_tree.h"
+#include "helper/policy/plan_userns.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/path.h"
@@ -210,7 +211,8 @@ static int fill_box(struct plan *plan, const struct policy *policy, const struct
 		fill_places(plan, box, door, f) < 0 || plan_limits(plan, box, door, f) < 0 ||
 		plan_cgroup(plan, box, f) < 0 ||
 		plan_privileges(plan, box, f) < 0 || plan_tree(plan, box, f) < 0 ||
-		plan_network_dns(plan, f) < 0 || plan_identity(plan, box, f) < 0)
+		plan_network_dns(plan, f) < 0 || plan_identity(plan, box, f) < 0 ||
+		plan_userns(plan, box, door, f) < 0)
 		return -1;
 	plan_hash(plan);
 	return 0;
@@ -287,5 +289,7 @@ void plan_free(struct plan *plan)
 	free(plan->workdir);
 	free(plan->profile);
 	free(plan->profile_name);
+	free(plan->uid_map);
+	free(plan->gid_map);
 	*plan = (struct plan){ 0 };
 }

@@ -150,6 +150,11 @@ struct plan {
 	uint64_t capabilities; /* bounding set kept, bit by number */
 	uint64_t ambient; /* raised for the user, by the shell door */
 	bool no_new_privs;
+	/* The box's own user namespace, as the kernel takes its maps; NULL: the host's. Then
+	 * `capabilities` and `ambient` count in it, and nowhere else. */
+	char *uid_map, *gid_map;
+	bool userns_nested;    /* more may be made in it */
+	bool userns_setgroups; /* setgroups(2) may be called in it */
 	char apparmor[128], selinux[256]; /* taken on at the exec; "" for what is inherited */
 	bool landlock; /* at the last exec, where the kernel has it */
 	bool umask_set; /* else as the login has it */

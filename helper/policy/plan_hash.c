@@ -103,6 +103,9 @@ void plan_hash(struct plan *plan)
 	add_number(&h, plan->umask_set ? plan->umask : 01000);
 	add_bytes(&h, plan->env, plan->env_size);
 	add_number(&h, plan->no_new_privs);
+	add_text(&h, plan->uid_map ? plan->uid_map : "");
+	add_text(&h, plan->gid_map ? plan->gid_map : "");
+	add_number(&h, plan->userns_setgroups);
 	add_number(&h, plan->filter);
 	add_text(&h, plan->profile ? plan->profile : "");
 	/* In the marker of the box, for a last exec. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <linux/mount.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -105,6 +106,31 @@ static void print_step(const struct step *step, FILE *to)
 	fputc('\n', to);
 }
 
+/* Ranges as FIRST-LAST: every id is itself on both sides. */
+static void print_map(const char *name, const char *map, FILE *to)
+{
+	char *end;
+
+	fprintf(to, " %s", name);
+	for (const char *line = map; *line; line = *end ? end + 1 : end) {
+		unsigned long first = strtoul(line, &end, 10);
+		strtoul(end, &end, 10);
+		unsigned long count = strtoul(end, &end, 10);
+		fprintf(to, "%s%lu", line == map ? " " : ",", first);
+		if (count > 1)
+			fprintf(to, "-%lu", first + count - 1);
+	}
+}
+
+static void print_userns(const struct plan *plan, FILE *to)
+{
+	fputs("userns ", to);
+	print_map("uid", plan->uid_map, to);
+	print_map("gid", plan->gid_map, to);
+	fprintf(to, "%s%s\n", plan->userns_setgroups ? "" : ", no setgroups",
+		plan->userns_nested ? "" : ", none inside");
+}
+
 void plan_print(const struct plan *plan, FILE *to)
 {
 	if (plan->net == PLAN_NET_PATH)
@@ -113,4 +139,6 @@ void plan_print(const struct plan *plan, FILE *to)
 		network_print(&plan->network, to);
 	for (size_t i = 0; i < plan->n_steps; i++)
 		print_step(&plan->steps[i], to);
+	if (plan->uid_map)
+		print_userns(plan, to);
 }

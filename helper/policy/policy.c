@@ -346,6 +346,10 @@ static int check_forbidden(const struct policy *policy, const struct rule *rule,
 			rule->box->name, s->key->name, s->text, s->at ? "" : " by default",
 			forbid->at);
 	}
+	const struct setting *userns = rule->box->all.by_key[KEY_USERNS];
+	if ((forbid->value.number & 1ull << FORBID_USERNS) && strcmp(userns->text, "self") == 0)
+		return WRONG(f, userns->at, "box '%s' has userns = self, which %s forbids",
+			rule->box->name, forbid->at);
 	const struct setting *nodes = rule->box->all.by_key[KEY_DEV_ALLOW];
 	if ((forbid->value.number & 1ull << FORBID_DEV_ALLOW) && nodes->value.n_items)
 		return WRONG(f, nodes->at, "box '%s' has dev_allow = %s, which %s forbids",

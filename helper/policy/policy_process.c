@@ -2,8 +2,11 @@
 
 #include "helper/policy/plan_limits.h"
 #include "helper/policy/plan_privileges.h"
+#include "helper/policy/plan_userns.h"
+#include "lib/base/text.h"
 #include "lib/linux/account.h"
 
+#include <linux/capability.h>
 #include <string.h>
 
 #define WRONG(f, at, ...) fail_say(f, FAIL_POLICY, "read the policy", at, __VA_ARGS__)
@@ -11,6 +14,25 @@
 static const char *place(const struct setting *s, const struct rule *rule)
 {
 	return s->at ? s->at : rule->at;
+}
+
+static bool is_word(const struct box *box, enum key_id key, const char *word)
+{
+	return strcmp(box->all.by_key[key]->text, word) == 0;
+}
+
+/* In a user namespace that one has this capability in, the other kinds can be made as well. */
+static int check_userns(const struct rule *rule, struct fail *f)
+{
+	const struct setting *kept = rule->box->all.by_key[KEY_CAPABILITIES];
+
+	if (!is_word(rule->box, KEY_USERNS, "self") ||
+		is_word(rule->box, KEY_USER_NAMESPACES, "yes") ||
+		!(kept->value.number >> CAP_SYS_ADMIN & 1))
+		return 0;
+	return WRONG(f, place(kept, rule),
+		"capabilities = %s: with userns = self, sys_admin makes namespaces, and user_namespaces is no",
+		kept->text);
 }
 
 int policy_check_process(const struct policy *policy, const struct rule *rule, struct fail *f)
@@ -23,7 +45,7 @@ int policy_check_process(const struct policy *policy, const struct rule *rule, s
 		return WRONG(f, place(ambient, rule),
 			"ambient = %s is not inside capabilities = %s of box '%s'", ambient->text,
 			kept->text, rule->box->name);
-	return 0;
+	return check_userns(rule, f);
 }
 
 /* ---- what the module cannot carry --------------------------------------------------------- */
@@ -52,6 +74,75 @@ static enum reach reaches_helper(const struct rule *rule)
 	return reach;
 }
 
+/* Which doors the rule's `service` lets in: those of the helper, and those of PAM. */
+static void find_doors(const struct rule *rule, bool *shell, bool *pam)
+{
+	static const char *const ours[] = { "loginbox-shell", "loginbox-try", "loginbox-enter" };
+	const struct setting *s = rule->says.by_key[KEY_RULE_SERVICE];
+	bool excludes = true;
+
+	*shell = false;
+	*pam = false;
+	for (size_t i = 0; s && i < s->value.n_items; i++) {
+		const struct item *item = &s->value.items[i];
+		if (item->not)
+			continue;
+		excludes = false;
+		bool fits = false;
+		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
+			fits |= pattern_fits(item->text, ours[k]);
+		*shell |= fits;
+		*pam |= !fits || !text_starts(item->text, "loginbox-");
+	}
+	/* A list that only excludes, or none at all, takes the rest. */
+	*shell |= excludes;
+	*pam |= excludes;
+}
+
+/* Users whom the rule names and who have no subordinate ids. */
+static int warn_subids(const struct rule *rule, struct report *report, struct fail *f)
+{
+	const struct setting *users = rule->says.by_key[KEY_RULE_USER];
+
+	for (size_t i = 0; users && i < users->value.n_items; i++) {
+		const struct item *item = &users->value.items[i];
+		struct account account = { 0 };
+		struct fail ignored = { 0 };
+		if (item->not || strpbrk(item->text, "*?") ||
+			account_by_name(&account, item->text, &ignored) < 0)
+			continue;
+		int has = plan_userns_has_more(&account, f);
+		account_free(&account);
+		if (has < 0)
+			return -1;
+		if (!has)
+			report_add(report,
+				"%s: user '%s' has no subordinate uids and gids (/etc/subuid, /etc/subgid): box '%s' maps the user alone",
+				rule->at, item->text, rule->box->name);
+	}
+	return 0;
+}
+
+static int warn_userns(const struct rule *rule, struct report *report, struct fail *f)
+{
+	const struct setting *s = rule->box->all.by_key[KEY_USERNS];
+	bool shell, pam;
+
+	if (strcmp(s->text, "self") != 0)
+		return 0;
+	find_doors(rule, &shell, &pam);
+	if (!shell)
+		return WRONG(f, place(s, rule),
+			"userns = self needs the shell door, and rule '%s' takes services of PAM only: an "
+			"application in such a box could never leave it",
+			rule->name);
+	if (pam)
+		report_add(report,
+			"%s: userns = self: who comes through PAM by rule '%s' is refused; say service = loginbox-shell, and box = none for PAM's",
+			place(s, rule), rule->name);
+	return warn_subids(rule, report, f);
+}
+
 /* The first limit of the box that needs the shell door, or NULL. */
 static const struct setting *needs_last_exec(const struct rule *rule)
 {
@@ -69,9 +160,11 @@ static int warn_rule(const struct rule *rule, struct report *report, struct fail
 	const struct setting *nnp = rule->box->all.by_key[KEY_NO_NEW_PRIVS];
 	const struct setting *ambient = rule->box->all.by_key[KEY_AMBIENT];
 	const struct setting *last = needs_last_exec(rule);
-	enum reach reach = last || !ambient->value.none ? reaches_helper(rule) : REACH_YES;
+	/* With a user namespace of its own the box has no other door: warn_userns(). */
+	const bool self = is_word(rule->box, KEY_USERNS, "self");
+	enum reach reach = !self && (last || !ambient->value.none) ? reaches_helper(rule) : REACH_YES;
 
-	if (strcmp(nnp->text, "no") == 0)
+	if (strcmp(nnp->text, "no") == 0 && !self)
 		report_add(report,
 			"%s: box '%s' has no_new_privs = no: who becomes root in it owns the host's files",
 			place(nnp, rule), rule->box->name);
@@ -87,7 +180,7 @@ static int warn_rule(const struct rule *rule, struct report *report, struct fail
 		report_add(report,
 			"%s: %s = %s needs the shell door: users of rule '%s' without the shell %s are refused",
 			place(last, rule), last->key->name, last->text, rule->name, LOGINBOX_HELPER);
-	return plan_privileges_check(rule->box, f);
+	return warn_userns(rule, report, f) < 0 ? -1 : plan_privileges_check(rule->box, f);
 }
 
 int policy_warn_process(const struct policy *policy, struct report *report, struct fail *f)

@@ -22,7 +22,7 @@
 
 #define WIRE_MAGIC 0x6c6f6762u /* "logb" */
 #ifndef WIRE_VERSION /* tests build a second product with another one */
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 #endif
 
 enum wire_kind {
@@ -110,6 +110,7 @@ struct wire_verdict {
 	uint32_t limits_set; /* bit by RLIMIT_* */
 	uint32_t no_new_privs;
 	uint32_t filtered; /* a filter of system calls comes as a second descriptor */
+	uint32_t own_userns; /* the box's user namespace comes after it: never to the module */
 	uint64_t capabilities; /* bounding set kept */
 	char apparmor[128], selinux[256]; /* "" for what is inherited */
 	uint32_t umask;        /* or WIRE_UMASK_KEPT */

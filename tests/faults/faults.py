@@ -81,7 +81,7 @@ def look(pid):
     status = dict(line.split(":\t", 1) for line in read(f"/proc/{pid}/status").splitlines()
                   if ":\t" in line)
     spaces = {kind: os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
-              for kind in ("mnt", "pid", "net", "uts", "ipc", "cgroup")}
+              for kind in ("mnt", "pid", "net", "uts", "ipc", "cgroup", "user")}
     mounts = [line.split() for line in read(f"/proc/{pid}/mountinfo").splitlines()]
     return {
         "own": spaces,
@@ -90,6 +90,7 @@ def look(pid):
                    ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
                     "NoNewPrivs")},
         "limits": read(f"/proc/{pid}/limits"),
+        "maps": read(f"/proc/{pid}/uid_map") + read(f"/proc/{pid}/gid_map"),
     }
 
 

@@ -59,6 +59,51 @@ def each_failure_says_its_own_words():
         equal(faults.no_process_left(), [], f"{call}: processes left behind")
 
 
+SELF = """[box student]
+userns = self
+network = none
+[rule students]
+group = students
+box = student
+"""
+
+
+def with_user_namespace(check):
+    """The files of subordinate ids are read before the maps are made: both are in the faults."""
+    attack.hostfiles.write("/etc/subuid", f"{attack.USER}:100000:65536\n")
+    attack.hostfiles.write("/etc/subgid", f"{attack.USER}:100000:65536\n")
+    attack.host.write_policy(SELF)
+    try:
+        check()
+    finally:
+        attack.host.write_policy(attack.POLICY)
+
+
+@test
+def every_fault_of_a_box_with_a_user_namespace_is_a_whole_box_or_none():
+    def check():
+        door = faults.Door("userns = self", command(), judge)
+        true(door.normal["own"]["user"], "the undisturbed one has it")
+        contains(door.normal["maps"], "100000     100000      65536", "its map")
+        door.go(80)
+    with_user_namespace(check)
+
+
+@test
+def each_failure_of_a_user_namespace_says_its_own_words():
+    def check():
+        for call, number, error, words in (
+                ("clone3", 1, "ENOSPC", "this host allows no more of them"),
+                ("clone3", 1, "EPERM", "make user namespace"),
+                ("clone3", 2, "ENOSPC", "make the box's namespaces")):
+            run = faults.Run(command(), faults.Case(call, number, error))
+            equal(run.seen, None, f"{call} {number}: nothing ran")
+            contains(run.output, words, f"{call} {number} says {error}")
+            equal(run.status, 111, f"{call} {number} says {error}: status")
+            equal(faults.no_process_left(), [], f"{call} {number}: processes left behind")
+    with_user_namespace(check)
+
+
 @test
 def one_read_that_fails_makes_nobody_a_member_of_fewer_groups():
     """The rule goes by a group; the C library takes a failed read for the end of the list."""

@@ -119,7 +119,8 @@ static char *read_text(const char *path)
 	return text;
 }
 
-/* Each key once as an item, or below "Not built yet"; and each default of base.conf. */
+/* Each key once as an item, or below "Not built yet" where there is one; and each default of
+ * base.conf. */
 static void the_manual_page_and_base_conf_name_every_key(void)
 {
 	OWN_STR page = read_text("etc/loginbox.conf.5");
@@ -127,8 +128,9 @@ static void the_manual_page_and_base_conf_name_every_key(void)
 	const char *later = strstr(page, ".Ss Not built yet");
 	char item[100];
 
-	CHECK(later != NULL);
-	for (size_t i = 0; later && i < KEY_COUNT; i++) {
+	if (!later)
+		later = page + strlen(page);
+	for (size_t i = 0; i < KEY_COUNT; i++) {
 		const struct key *key = &key_table[i];
 		bool built = key->kind != KIND_LATER;
 		snprintf(item, sizeof(item), built ? ".It Ic %s\n" : ".Ic %s ", key->name);

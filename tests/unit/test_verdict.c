@@ -126,7 +126,7 @@ static void it_arrives_with_or_without_a_descriptor(void)
 	CHECK_NUMBER(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	verdict_of_plan(&out, &plan, "0123abcd");
 	for (int fd = -1; fd <= 0; fd++) {
-		CHECK_NUMBER(verdict_send(pair[0], &out, fd, -1, &f), 0);
+		CHECK_NUMBER(verdict_send(pair[0], &out, &(struct verdict_with){ fd, -1, -1 }, &f), 0);
 		CHECK_NUMBER(fdio_recv(pair[1], &in, sizeof(in), &fds, NULL, 0, &f), sizeof(in));
 		CHECK_NUMBER(fds.n, fd + 1);
 		CHECK(memcmp(&in, &out, sizeof(in)) == 0);
