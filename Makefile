@@ -63,7 +63,8 @@ MAIN_SRC   := $(wildcard helper/*.c)
 # The module stands on few modules of lib/, so that it links libpam and libc alone.
 MODULE_SRC := $(wildcard pam/*.c) lib/base/fail.c lib/base/fdio.c lib/base/text.c \
 	lib/linux/sys.c lib/linux/ns.c lib/linux/rlimit.c lib/linux/caps.c lib/linux/keys.c \
-	lib/linux/cwd.c lib/linux/fds.c lib/linux/tty.c lib/linux/seccomp.c lib/linux/label.c lib/linux/schedule.c
+	lib/linux/cwd.c lib/linux/fds.c lib/linux/tty.c lib/linux/seccomp.c lib/linux/label.c \
+	lib/linux/journal.c lib/linux/schedule.c
 UNIT_SRC   := $(wildcard tests/unit/test_*.c tests/fuzz/test_*.c)
 
 V ?=

@@ -346,7 +346,8 @@ static int close_session(struct tell *tell)
 		return PAM_SUCCESS;
 	}
 	own_fd_close(&data->sock);
-	/* The box is dying, and with it whatever ran in it. */
+	/* The box is dying, and with it whatever ran in it. Its /run is not the host's. */
+	tell->prepared = true;
 	tell_log(tell, &data->verdict, "orphaned", fail_word(&f, words, sizeof(words)));
 	return PAM_SUCCESS;
 }
@@ -359,6 +360,7 @@ static struct tell tell_of(pam_handle_t *pamh, int flags)
 		.user = item(pamh, PAM_USER),
 		.rhost = item(pamh, PAM_RHOST),
 		.began_ms = fdio_now_ms(),
+		.journal = -1,
 		.log = -1 };
 }
 

@@ -3,6 +3,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/journal.h"
 
 #include <errno.h>
 #include <security/pam_ext.h>
@@ -29,6 +30,10 @@ void tell_prepare(struct tell *tell)
 {
 	static const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
 
+	if (tell->prepared)
+		return;
+	tell->prepared = true;
+	tell->journal = journal_open();
 	tell->log = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (tell->log >= 0 && connect(tell->log, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		own_fd_close(&tell->log);
@@ -36,6 +41,7 @@ void tell_prepare(struct tell *tell)
 
 void tell_end(struct tell *tell)
 {
+	own_fd_close(&tell->journal);
 	own_fd_close(&tell->log);
 }
 
@@ -50,12 +56,35 @@ static const char *word(char *out, const char *s)
 	return out;
 }
 
+/* The same message as syslog's, and each of its words as a field. */
+static bool send_fields(struct tell *tell, int priority, const char *line)
+{
+	char bytes[3 * LINE_MAX_BYTES], service[FIELD_MAX], program[FIELD_MAX];
+	struct text entry = text_in(bytes, sizeof(bytes));
+
+	if (tell->journal < 0)
+		return false;
+	/* Who starts su chooses its name: a line end in it would begin a field. */
+	word(program, program_invocation_short_name);
+	text_add(&entry, "MESSAGE=pam_loginbox(%s:session): %s\n", word(service, tell->service),
+		line);
+	text_add(&entry, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_PID=%d\n", priority,
+		LOG_FAC(LOG_AUTHPRIV), getpid());
+	journal_add(&entry, "SYSLOG_IDENTIFIER", program);
+	journal_add(&entry, "LOGINBOX_SERVICE", service);
+	journal_add_words(&entry, "LOGINBOX_", line);
+	return journal_send(tell->journal, &entry) == 0;
+}
+
 static void send_line(struct tell *tell, int priority, const char *line)
 {
 	char frame[LINE_MAX_BYTES + 256], when[32];
 	time_t now = time(NULL);
 	struct tm tm;
 
+	tell_prepare(tell);
+	if (send_fields(tell, priority, line))
+		return;
 	if (tell->log < 0 || !localtime_r(&now, &tm) ||
 		!strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm)) {
 		pam_syslog(tell->pamh, priority, "%s", line);

@@ -2,7 +2,7 @@
  * tell.h - the one place where the module speaks: a PAM code, one line in the log, one
  * sentence to the user.
  *
- * Uses: libpam (pam_ext), lib/wire; syslog(3).
+ * Uses: libpam (pam_ext), lib/linux/journal, lib/wire; syslog(3).
  */
 #ifndef PAM_TELL_H
 #define PAM_TELL_H
@@ -11,6 +11,7 @@
 #include "lib/wire/wire.h"
 
 #include <security/pam_modules.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What every line of one login says. Strings are borrowed and never NULL. */
@@ -19,10 +20,14 @@ struct tell {
 	int silent; /* PAM_SILENT */
 	const char *service, *user, *rhost;
 	int64_t began_ms;
-	int log; /* connected to /dev/log before entering, or -1 */
+	bool prepared;
+	int journal, log; /* connected to the host's while it can be seen, or -1 */
 };
 
-/* Connects to the host's /dev/log, for the line that is written when it is out of sight. */
+/*
+ * Connects to the host's journal and /dev/log, for the line that is written when they are out
+ * of sight. Happens by itself at a line that is written before.
+ */
 void tell_prepare(struct tell *tell);
 
 /* One line with the verdict's words and `result`. `why` "" adds nothing. */
