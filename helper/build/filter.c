@@ -24,8 +24,9 @@ int filter_make(const struct plan *plan, struct fail *f)
 		struct sock_filter *code = (struct sock_filter *)(void *)room;
 		if (!code)
 			return fail_sys(f, "compile the filter of system calls", "");
-		if (seccomp_compile_profile(plan->profile, plan->profile_name, code, SECCOMP_MOST,
-			    &programs[n].n, f) < 0)
+		const struct seccomp_profile profile = { plan->profile, plan->profile_name,
+			!plan->no_new_privs };
+		if (seccomp_compile_profile(&profile, code, SECCOMP_MOST, &programs[n].n, f) < 0)
 			return -1;
 		programs[n++].code = code;
 	}

@@ -96,8 +96,10 @@ int plan_privileges_check(const struct box *box, struct fail *f)
 	struct plan plan = { 0 };
 	int result = fill_filter(&plan, box, f);
 
+	const struct seccomp_profile profile = { plan.profile, plan.profile_name,
+		is_word(box, KEY_NO_NEW_PRIVS, "no") };
 	if (result == 0 && plan.profile)
-		result = seccomp_compile_profile(plan.profile, plan.profile_name, NULL, 0, NULL, f);
+		result = seccomp_compile_profile(&profile, NULL, 0, NULL, f);
 	plan_free(&plan);
 	return result;
 }

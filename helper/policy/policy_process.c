@@ -35,6 +35,23 @@ static int check_userns(const struct rule *rule, struct fail *f)
 		kept->text);
 }
 
+/* A program with root's rights that ends halfway leaves half of what it wrote. */
+static int check_gains(const struct rule *rule, struct fail *f)
+{
+	static const enum key_id ending[] = { KEY_FSIZE, KEY_DATA, KEY_AS, KEY_CPU_TIME };
+
+	if (is_word(rule->box, KEY_NO_NEW_PRIVS, "yes"))
+		return 0;
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		const struct setting *s = rule->box->all.by_key[ending[i]];
+		if (!s->value.none && s->value.soft != VALUE_UNLIMITED)
+			return WRONG(f, place(s, rule),
+				"%s = %s: with no_new_privs = no, programs of root's would end by it halfway",
+				s->key->name, s->text);
+	}
+	return 0;
+}
+
 int policy_check_process(const struct policy *policy, const struct rule *rule, struct fail *f)
 {
 	const struct setting *ambient = rule->box->all.by_key[KEY_AMBIENT];
@@ -45,7 +62,7 @@ int policy_check_process(const struct policy *policy, const struct rule *rule, s
 		return WRONG(f, place(ambient, rule),
 			"ambient = %s is not inside capabilities = %s of box '%s'", ambient->text,
 			kept->text, rule->box->name);
-	return check_userns(rule, f);
+	return check_gains(rule, f) < 0 ? -1 : check_userns(rule, f);
 }
 
 /* ---- what the module cannot carry --------------------------------------------------------- */

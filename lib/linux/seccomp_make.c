@@ -36,6 +36,7 @@ struct maker {
 	struct library lib;
 	scmp_filter_ctx ctx;
 	uint32_t usual; /* what happens to a call that no rule names */
+	bool gains;     /* the profile is for programs that may gain root's rights */
 	struct fail *f;
 };
 
@@ -125,6 +126,14 @@ static const char *const always[] = { "setns", "sendmsg", "recvmsg", "poll", "pp
 	"chdir", "close", "fcntl", "fstat", "newfstatat", "getpid", "clock_gettime", "exit",
 	"exit_group", "rt_sigreturn", "rt_sigaction", "rt_sigprocmask", "execve" };
 
+/* How a program that gained root's rights gives them up, in both entries. */
+static const char *const giving_up[] = { "setuid", "setgid", "setreuid", "setregid", "setresuid",
+	"setresgid", "setfsuid", "setfsgid", "setgroups", "setuid32", "setgid32", "setreuid32",
+	"setregid32", "setresuid32", "setresgid32", "setfsuid32", "setfsgid32", "setgroups32",
+	"capset", "prctl", "chroot" };
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 static bool read_action(const char *word, uint32_t *out)
 {
 	static const struct {
@@ -144,12 +153,22 @@ static bool read_action(const char *word, uint32_t *out)
 	return false;
 }
 
-static bool is_always(const char *name)
+static bool is_one_of(const char *const *list, size_t n, const char *name)
 {
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		if (strcmp(name, always[i]) == 0)
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], name) == 0)
 			return true;
 	return false;
+}
+
+static bool gives_up(const struct maker *m, const char *name)
+{
+	return m->gains && is_one_of(giving_up, COUNT(giving_up), name);
+}
+
+static bool is_always(const struct maker *m, const char *name)
+{
+	return is_one_of(always, COUNT(always), name) || gives_up(m, name);
 }
 
 struct profile_line {
@@ -178,9 +197,13 @@ static int add_names(struct maker *m, const struct profile_line *line)
 		n++;
 		if (m->lib.number_of(name) == __NR_SCMP_ERROR)
 			return wrong(m, line, name, "is no system call that libseccomp knows");
-		if (line->action != SCMP_ACT_ALLOW && (is_always(name) || strcmp(name, "keyctl") == 0))
+		if (line->action != SCMP_ACT_ALLOW && gives_up(m, name))
+			return wrong(m, line, name,
+				"is how a program gives up root, and no_new_privs is no");
+		if (line->action != SCMP_ACT_ALLOW &&
+			(is_always(m, name) || strcmp(name, "keyctl") == 0))
 			return wrong(m, line, name, "is needed to leave the box");
-		if (m->ctx && !is_always(name) && add(m, line->action, name, NULL) < 0)
+		if (m->ctx && !is_always(m, name) && add(m, line->action, name, NULL) < 0)
 			return -1;
 	}
 	return n ? 0 : wrong(m, line, "", "stands without a system call");
@@ -242,8 +265,11 @@ static int add_always(struct maker *m)
 		KEYCTL_REVOKE, KEYCTL_LINK };
 	struct scmp_arg_cmp cmp = { .arg = 0, .op = SCMP_CMP_EQ };
 
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+	for (size_t i = 0; i < COUNT(always); i++)
 		if (add(m, SCMP_ACT_ALLOW, always[i], NULL) < 0)
+			return -1;
+	for (size_t i = 0; m->gains && i < COUNT(giving_up); i++)
+		if (add(m, SCMP_ACT_ALLOW, giving_up[i], NULL) < 0)
 			return -1;
 	for (size_t i = 0; i < sizeof(keyctl) / sizeof(keyctl[0]); i++) {
 		cmp.datum_a = keyctl[i];
@@ -363,14 +389,14 @@ int seccomp_compile(unsigned parts, struct sock_filter *out, size_t room, size_t
 	return result;
 }
 
-int seccomp_compile_profile(const char *profile, const char *file, struct sock_filter *out,
+int seccomp_compile_profile(const struct seccomp_profile *profile, struct sock_filter *out,
 	size_t room, size_t *n, struct fail *f)
 {
-	struct maker m = { .f = f };
+	struct maker m = { .f = f, .gains = profile->gains };
 	int result = load(&m);
 
 	if (result == 0)
-		result = read_profile(&m, profile, file, out != NULL);
+		result = read_profile(&m, profile->text, profile->name, out != NULL);
 	if (result == 0 && out)
 		result = add_always(&m);
 	if (result == 0 && out)

@@ -13,6 +13,8 @@
 #include "lib/base/fail.h"
 #include "lib/linux/seccomp.h"
 
+#include <stdbool.h>
+
 /* What a filter that needs no file holds; both may be combined. */
 enum seccomp_part {
 	SECCOMP_DENY_LIST = 1, /* the deny list `default` */
@@ -28,15 +30,21 @@ enum seccomp_part {
 int seccomp_compile(unsigned parts, struct sock_filter *out, size_t room, size_t *n,
 	struct fail *f);
 
+struct seccomp_profile {
+	const char *text, *name; /* what stands in it, and the file's name for messages */
+	bool gains; /* programs under it may gain root's rights, and must be able to give them up */
+};
+
 /*
- * The same of an administrator's profile, whose text is `profile` and whose name `file`. A
- * wrong one is FAIL_POLICY with FILE:LINE. With `out` NULL it is only checked.
+ * The same of an administrator's profile. A wrong one is FAIL_POLICY with FILE:LINE. With
+ * `out` NULL it is only checked.
  *
  * Lines: `default ACTION`, once and first; `ACTION NAME[, NAME...]`. ACTION is `allow` or
  * the name of an error number (EPERM, EACCES, ENOSYS, EINVAL). `#` starts a comment line.
- * What leaving a box needs is always allowed.
+ * What leaving a box needs is always allowed, and where programs gain rights, what gives
+ * them up: one that does not look whether it could would go on as root.
  */
-int seccomp_compile_profile(const char *profile, const char *file, struct sock_filter *out,
+int seccomp_compile_profile(const struct seccomp_profile *profile, struct sock_filter *out,
 	size_t room, size_t *n, struct fail *f);
 
 #endif
