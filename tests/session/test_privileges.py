@@ -148,20 +148,29 @@ def a_strict_profile_lets_the_session_close_and_leaves_nothing():
 @test
 def the_kernels_surface_is_what_the_manual_says():
     with open("etc/loginbox.conf.5", encoding="utf-8") as file:
-        rows = dict(re.findall(r'^\.It "([^"]+)" Ta "([^"]+)"$', file.read(), re.M))
-    box("network = none")
-    inside = syscalls.parse(by_ssh(syscalls.CODE), "ssh")
-    box("seccomp = none\nuser_namespaces = yes\nnetwork = none")
-    outside = syscalls.parse(by_ssh(syscalls.CODE), "ssh without a filter")
+        section = file.read().split(".Sh SYSTEM CALLS\n")[1].split(".Sh ")[0]
+    rows = {name: columns for name, *columns in re.findall(
+        r'^\.It "([^"]+)" Ta "([^"]+)" Ta "([^"]+)"$', section, re.M)}
     tried = {"user namespaces": ["unshare_userns"], "bpf, perf_event_open": ["bpf", "perf"],
-             "userfaultfd": ["userfaultfd"], "keyctl": ["keyctl_read", "keyctl_describe"],
-             "mount": ["mount"], "io_uring": ["io_uring"],
-             "AF_ALG, AF_VSOCK": ["socket_alg", "socket_vsock"], "nft in the box": ["netfilter"]}
+             "userfaultfd": ["userfaultfd"],
+             "keyctl but for pam_keyinit's": ["keyctl_read", "keyctl_describe"],
+             "mount in the box": ["mount"], "io_uring": ["io_uring"],
+             "AF_ALG, AF_VSOCK": ["socket_alg", "socket_vsock"], "nft in the box": ["netfilter"],
+             "tmpfs in a namespace of one's own": ["own_tmpfs"],
+             "overlayfs in a namespace of one's own": ["own_overlay"],
+             "nft in a namespace of one's own": ["own_netfilter"]}
     equal(sorted(rows), sorted(tried), "rows of the table")
-    for row, names in tried.items():
-        for name in names:
-            expected = "EPERM" if rows[row].startswith("refused") else outside[name]
-            equal(inside[name], expected, f"{row}: {name}")
+    host.write_policy("")
+    outside = syscalls.parse(by_ssh(syscalls.CODE), "ssh without a box")
+    for name in ("unshare_userns", "own_tmpfs", "own_overlay", "own_netfilter", "keyctl_describe"):
+        true(outside[name] != "EPERM", f"control: {name} without a box", outside[name])
+    for column, keys in enumerate(("", "user_namespaces = yes")):
+        box(keys + "\nnetwork = none")
+        inside = syscalls.parse(by_ssh(syscalls.CODE), f"ssh, {keys}")
+        for row, names in tried.items():
+            for name in names:
+                expected = "EPERM" if rows[row][column].startswith("refused") else outside[name]
+                equal(inside[name], expected, f"{keys}: {row}: {name}")
 
 
 # ---- capabilities -----------------------------------------------------------------------------
