@@ -52,8 +52,10 @@ static int start_helper(void *arg)
 /* Descriptors that a message of WIRE_OPEN carries: way back, process, terminals. */
 static int gather(struct fdio_fds *fds, struct fail *f)
 {
-	if (ns_open_own(fds, f) < 0)
+	int namespaces = ns_open_own(f);
+	if (namespaces < 0)
 		return -1;
+	fds->fd[fds->n++] = namespaces;
 	int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (cwd < 0)
 		return fail_sys(f, "open directory", ".");
@@ -217,18 +219,17 @@ int ask_helper(struct ask *out, struct wire_open *open, struct fail *f)
 	return result;
 }
 
-int ask_back(int sock, int back[WIRE_FD_CWD + 1], struct fail *f)
+int ask_back(int sock, struct fdio_fds *back, struct fail *f)
 {
 	struct wire_head word;
-	struct fdio_fds fds = { 0 };
 
 	if (say_over(sock, f) < 0)
 		return -1;
-	ssize_t n = fdio_recv(sock, &word, sizeof(word), &fds, NULL, fdio_now_ms() + BACK_MS, f);
-	if (n != sizeof(word) || !wire_is(&word, WIRE_BACK) || fds.n != WIRE_FD_CWD + 1) {
-		fdio_fds_close(&fds);
+	ssize_t n = fdio_recv(sock, &word, sizeof(word), back, NULL, fdio_now_ms() + BACK_MS, f);
+	if (n != sizeof(word) || !wire_is(&word, WIRE_BACK) ||
+		(back->n != WIRE_BACK_NS + 1 && back->n != WIRE_BACK_MOST)) {
+		fdio_fds_close(back);
 		return fail_say(f, FAIL_SYSTEM, "hear from the box's keeper", "", "it is gone");
 	}
-	memcpy(back, fds.fd, sizeof(int) * fds.n);
 	return 0;
 }

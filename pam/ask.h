@@ -7,6 +7,7 @@
 #define PAM_ASK_H
 
 #include "lib/base/fail.h"
+#include "lib/base/fdio.h"
 #include "lib/wire/wire.h"
 
 struct ask {
@@ -24,8 +25,8 @@ struct ask {
  */
 int ask_helper(struct ask *out, struct wire_open *open, struct fail *f);
 
-/* Tells the keeper that this session is over, and gets the way back: WIRE_FD_CWD + 1
- * descriptors, the caller's. */
-int ask_back(int sock, int back[WIRE_FD_CWD + 1], struct fail *f);
+/* Tells the keeper that this session is over, and gets the way back: the
+ * descriptors of enum wire_back, the caller's. */
+int ask_back(int sock, struct fdio_fds *back, struct fail *f);
 
 #endif

@@ -99,13 +99,12 @@ int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered,
 	return give_up(verdict, filter, status, f);
 }
 
-int enter_host(int back[WIRE_FD_CWD + 1], struct fail *f)
+int enter_host(struct fdio_fds *back, struct fail *f)
 {
-	int result = ns_return(back, f);
+	int result = ns_return(back->fd + WIRE_BACK_NS, back->n - WIRE_BACK_NS, f);
 
-	if (result == 0 && fchdir(back[WIRE_FD_CWD]) < 0 && chdir("/") < 0)
+	if (result == 0 && fchdir(back->fd[WIRE_BACK_CWD]) < 0 && chdir("/") < 0)
 		result = fail_sys(f, "return to directory", "/");
-	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
-		own_fd_close(&back[i]);
+	fdio_fds_close(back);
 	return result;
 }

@@ -7,6 +7,7 @@
 #define PAM_ENTER_H
 
 #include "lib/base/fail.h"
+#include "lib/base/fdio.h"
 #include "lib/wire/wire.h"
 
 #include <stdbool.h>
@@ -21,6 +22,6 @@
 int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered, struct fail *f);
 
 /* The way back, by the descriptors that the keeper kept; they are closed in every case. */
-int enter_host(int back[WIRE_FD_CWD + 1], struct fail *f);
+int enter_host(struct fdio_fds *back, struct fail *f);
 
 #endif

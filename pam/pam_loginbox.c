@@ -23,6 +23,7 @@
 #include <security/pam_modutil.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -143,15 +144,14 @@ static int refuse_failed(struct tell *tell, struct data *data, const struct fail
 /* Half-way in: out again by the keeper's help, and the session is told to be over. */
 static void leave_again(struct ask *ask, bool entered)
 {
-	int back[WIRE_FD_CWD + 1];
+	struct fdio_fds back;
 	struct fail f = FAIL_BY("module");
 
-	if (ask_back(ask->sock, back, &f) == 0) {
+	if (ask_back(ask->sock, &back, &f) == 0) {
 		if (entered)
-			enter_host(back, &f);
+			enter_host(&back, &f);
 		else
-			for (size_t i = 0; i <= WIRE_FD_CWD; i++)
-				own_fd_close(&back[i]);
+			fdio_fds_close(&back);
 	}
 	own_fd_close(&ask->sock);
 }
@@ -323,7 +323,7 @@ static int close_session(struct tell *tell)
 {
 	struct data *data = data_find(tell->pamh);
 	struct fail f = FAIL_BY("module");
-	int back[WIRE_FD_CWD + 1];
+	struct fdio_fds back;
 	char words[700];
 
 	if (!data || data->opener != getpid())
@@ -341,7 +341,9 @@ static int close_session(struct tell *tell)
 	if (!is_ours(data)) {
 		data->sock = -1;
 		fail_say(&f, FAIL_SYSTEM, "leave the box", "", "the application closed our socket");
-	} else if (ask_back(data->sock, back, &f) == 0 && enter_host(back, &f) == 0) {
+	} else if (ask_back(data->sock, &back, &f) == 0 && enter_host(&back, &f) == 0) {
+		/* Says that this process is out, whoever it has forked holds the socket too. */
+		shutdown(data->sock, SHUT_RDWR);
 		own_fd_close(&data->sock);
 		return PAM_SUCCESS;
 	}

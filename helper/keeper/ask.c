@@ -48,7 +48,8 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 	struct session_login login = { .service = ask->service,
 		.tty = ask->tty,
 		.rhost = ask->rhost,
-		.sock = -1 };
+		.sock = -1,
+		.joins = true };
 	struct fail f = { 0 };
 
 	ask->hash[sizeof(ask->hash) - 1] = '\0';

@@ -28,7 +28,18 @@
 #define DEAD_MS 500   /* from the end of init's socket until nothing runs, at most */
 
 /* What is watched besides sessions. */
-enum watched { W_LISTENER, W_INIT, W_CONTROL, W_LOG, W_CTL, W_GUEST, W_RECORDS, FIXED_POLLS };
+enum watched {
+	W_LISTENER,
+	W_INIT,
+	W_CONTROL,
+	W_LOG,
+	W_CTL,
+	W_GUEST,
+	W_RECORDS,
+	W_LEAVING,
+	W_LEAVER,
+	FIXED_POLLS
+};
 
 int life_open_rendezvous(struct keeper *k, struct fail *f)
 {
@@ -293,9 +304,10 @@ static bool is_used(const struct keeper *k, const char *node)
 static void session_ended(const struct session *ended, void *arg)
 {
 	struct keeper *k = arg;
-	struct pollfd process = { .fd = ended->process, .events = POLLIN };
+	struct pollfd process = { .events = POLLIN };
 
-	/* It has its way back already: nobody waits for this. */
+	/* One that was shown the way back: nobody waits for this. */
+	process.fd = ended->process >= 0 ? ended->process : k->sessions.leaver;
 	if (poll(&process, 1, 0) == 0)
 		box_cgroup_return(&k->cgroup, ended->pid, ended->was);
 	records_add(&k->records, ended, false);
@@ -318,7 +330,9 @@ static void watch(struct keeper *k)
 		/* Not before the last asker's time is over. */
 		[W_CTL] = fdio_now_ms() - k->guest_ms < ASK_GUEST_MS ? -1 : k->build.ctl,
 		[W_GUEST] = k->guest,
-		[W_RECORDS] = k->records.writer };
+		[W_RECORDS] = k->records.writer,
+		[W_LEAVING] = k->sessions.leaving,
+		[W_LEAVER] = k->sessions.leaver };
 
 	for (size_t i = 0; i < FIXED_POLLS; i++)
 		k->polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
@@ -330,6 +344,8 @@ static void serve(struct keeper *k)
 	if (k->polls[W_LOG].revents)
 		log_pump(&k->log);
 	look_at_init(k, k->polls);
+	if (k->polls[W_LEAVING].revents || k->polls[W_LEAVER].revents)
+		session_left(&k->sessions);
 	/* Sessions before the listener: a join would move what `polls` speaks of. */
 	session_serve(&k->sessions, k->polls + FIXED_POLLS, session_ended, k);
 	if (k->polls[W_RECORDS].revents)
@@ -358,5 +374,5 @@ bool life_once(struct keeper *k, int most_ms)
 	wait_ms = sooner(sooner(wait_ms, k->state == KEEPER_LIVING ? LOOK_MS : -1), most_ms);
 	if (poll(k->polls, FIXED_POLLS + 2 * k->sessions.n, wait_ms) > 0)
 		serve(k);
-	return !k->reaped || k->sessions.n;
+	return !k->reaped || k->sessions.n || k->sessions.leaving >= 0;
 }

@@ -63,6 +63,7 @@ struct keeper {
 		.build = { .init = -1, .control = -1, .ctl = -1, .keep = -1, .log_socket = -1 }, \
 		.log = { .inside = -1, .host = -1 }, \
 		.records = { .writer = -1 }, \
+		.sessions = { .leaving = -1, .leaver = -1 }, \
 		.listener = -1, \
 		.filter = -1, \
 		.userns = -1, \

@@ -2,18 +2,21 @@
 
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/sys.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void close_all(struct session *s)
 {
 	own_fd_close(&s->sock);
 	own_fd_close(&s->process);
-	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
-		own_fd_close(&s->back[i]);
+	own_fd_close(&s->cwd);
+	for (size_t i = 0; i < NS_COUNT; i++)
+		own_fd_close(&s->ns[i]);
 	own_str_free(&s->was);
 }
 
@@ -30,14 +33,16 @@ struct fdio_fds session_split_ttys(struct fdio_fds *fds, size_t first)
 
 int session_add(struct sessions *all, struct session_login *login, struct fail *f)
 {
-	struct session s = { .sock = take_fd(&login->sock), .since_ms = fdio_now_ms() };
+	struct session s = { .sock = take_fd(&login->sock),
+		.ns = { -1, -1, -1, -1, -1, -1 },
+		.since_ms = fdio_now_ms() };
+	OWN_FD namespaces = take_fd(&login->fds.fd[WIRE_FD_NS]);
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 	int on = 1;
 
 	s.process = take_fd(&login->fds.fd[WIRE_FD_PROCESS]);
-	for (size_t i = 0; i <= WIRE_FD_CWD; i++)
-		s.back[i] = take_fd(&login->fds.fd[i]);
+	s.cwd = take_fd(&login->fds.fd[WIRE_FD_CWD]);
 	login->fds.n = 0;
 	snprintf(s.service, sizeof(s.service), "%s", login->service);
 	snprintf(s.tty, sizeof(s.tty), "%s", login->tty);
@@ -49,6 +54,11 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 		return fail_sys(f, "take session", "");
 	}
 	s.pid = peer.pid;
+	/* Still its own: it enters the box when it has the verdict. */
+	if (login->joins && ns_open_all(namespaces, s.ns, f) < 0) {
+		close_all(&s);
+		return -1;
+	}
 	if (all->n == SESSIONS_MAX) {
 		close_all(&s);
 		return fail_err(f, EMFILE, "take session", "");
@@ -90,11 +100,36 @@ void session_tell(const struct sessions *all, struct wire_state *out)
 	}
 }
 
+/* Who opened the box started this process, in its own namespaces. Stays while it goes back. */
+static void send_back(struct sessions *all, struct session *s)
+{
+	const struct wire_head answer = WIRE_HEAD(WIRE_BACK);
+	struct fdio_fds back = { .fd = { [WIRE_BACK_CWD] = s->cwd }, .n = WIRE_BACK_NS };
+	struct fail f = { 0 };
+	OWN_FD self = s->ns[0] < 0 ? sys_pidfd_open(getpid()) : -1;
+
+	if (self >= 0)
+		back.fd[back.n++] = self;
+	for (size_t i = 0; self < 0 && i < NS_COUNT; i++)
+		back.fd[back.n++] = s->ns[i];
+	if (fdio_send(s->sock, &answer, sizeof(answer), &back, &f) < 0 || self < 0)
+		return;
+	session_left(all);
+	all->leaving = take_fd(&s->sock);
+	all->leaver = take_fd(&s->process);
+}
+
+void session_left(struct sessions *all)
+{
+	own_fd_close(&all->leaving);
+	own_fd_close(&all->leaver);
+}
+
 /*
  * CLOSE counts only from the process that opened, as root: whatever it forked holds the
  * socket too, and may belong to the user by now.
  */
-static bool hear(struct session *s)
+static bool hear(struct sessions *all, struct session *s)
 {
 	struct wire_head word;
 	struct ucred who;
@@ -110,11 +145,7 @@ static bool hear(struct session *s)
 	}
 	if (n != sizeof(word) || !wire_is(&word, WIRE_CLOSE) || who.uid != 0 || who.pid != s->pid)
 		return false;
-
-	struct wire_head answer = WIRE_HEAD(WIRE_BACK);
-	struct fdio_fds back = { .n = WIRE_FD_CWD + 1 };
-	memcpy(back.fd, s->back, sizeof(s->back));
-	fdio_send(s->sock, &answer, sizeof(answer), &back, &f);
+	send_back(all, s);
 	return true;
 }
 
@@ -127,7 +158,7 @@ void session_serve(struct sessions *all, const struct pollfd *seen,
 		struct session *s = &all->at[i];
 		s->over = seen[2 * i + 1].revents != 0;
 		if (!s->over && seen[2 * i].revents && s->sock >= 0)
-			s->over = hear(s);
+			s->over = hear(all, s);
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (all->at[i].over)

@@ -1,19 +1,21 @@
 /*
  * session.h - the logins that are in one box, as its keeper knows them.
  *
- * Uses: lib/wire, lib/base.
+ * Uses: lib/wire, lib/linux/ns, lib/base.
  */
 #ifndef HELPER_KEEPER_SESSION_H
 #define HELPER_KEEPER_SESSION_H
 
 #include "lib/base/fail.h"
 #include "lib/base/fdio.h"
+#include "lib/linux/ns.h"
 #include "lib/wire/wire.h"
 
 #include <poll.h>
 #include <stdbool.h>
 
-/* Each has nine descriptors here, and sanitise() leaves room for 4096: more get a new box. */
+/* One that joined has nine descriptors here, and sanitise() leaves room for 4096: more get a
+ * new box. */
 #define SESSIONS_MAX 400
 
 /*
@@ -25,13 +27,15 @@ struct session_login {
 	int sock;
 	struct fdio_fds fds;
 	bool helper_ends; /* who brings it does nothing more once a keeper runs */
+	bool joins;       /* another process than the keeper's own ancestor opened it */
 };
 
 struct session {
 	int sock;    /* to the application's process, -1 after its end */
 	int process; /* its pidfd */
 	pid_t pid;
-	int back[WIRE_FD_CWD + 1]; /* its own namespaces and directory: the way back */
+	int cwd;          /* its own directory, and */
+	int ns[NS_COUNT]; /* its namespaces: the way back. -1: those of this process */
 	char service[32], tty[32], rhost[64]; /* cut, for display */
 	char node[WIRE_TTYS][32]; /* its terminals' names in the box's /dev, "" for none */
 	int64_t since_ms;
@@ -43,7 +47,12 @@ struct session {
 struct sessions {
 	struct session *at;
 	size_t n, room;
+	/* Who opened the box and was shown this process as the way back: it has to live until
+	 * that end is closed or that process has ended. -1: nobody. */
+	int leaving, leaver;
 };
+
+#define SESSIONS_EMPTY ((struct sessions){ .leaving = -1, .leaver = -1 })
 
 /* Takes what stands from `first` on out of `fds`: the terminals of a login, the caller's. */
 struct fdio_fds session_split_ttys(struct fdio_fds *fds, size_t first);
@@ -53,6 +62,9 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 
 /* Two entries of poll(2) for each session, in order. */
 void session_watch(const struct sessions *all, struct pollfd *out);
+
+/* Closes what is left of one that is on its way back, when it is there. */
+void session_left(struct sessions *all);
 
 /* Writes the first of them into the state that is shown. */
 void session_tell(const struct sessions *all, struct wire_state *out);

@@ -28,8 +28,10 @@ static int gather(const struct visit *v, struct session_login *login, struct fai
 {
 	int tty[WIRE_TTYS];
 
-	if (ns_open_own(&login->fds, f) < 0)
+	int namespaces = ns_open_own(f);
+	if (namespaces < 0)
 		return -1;
+	login->fds.fd[login->fds.n++] = namespaces;
 	int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (cwd < 0)
 		return fail_sys(f, "open directory", ".");

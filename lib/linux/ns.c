@@ -1,12 +1,12 @@
 #include "lib/linux/ns.h"
 
 #include "lib/base/own.h"
-#include "lib/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The mount namespace last: it changes what every path means. */
 static const struct {
@@ -21,17 +21,23 @@ static const struct {
 	{ "mnt", CLONE_NEWNS },
 };
 
-int ns_open_own(struct fdio_fds *out, struct fail *f)
+int ns_open_own(struct fail *f)
 {
-	OWN_FD dir = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int dir = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (dir < 0)
-		return fail_sys(f, "open namespaces", "/proc/self/ns");
+	return dir < 0 ? fail_sys(f, "open namespaces", "/proc/self/ns") : dir;
+}
+
+int ns_open_all(int dir, int out[NS_COUNT], struct fail *f)
+{
 	for (size_t i = 0; i < NS_COUNT; i++) {
-		int fd = openat(dir, ns[i].name, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			return fail_sys(f, "open namespace", ns[i].name);
-		out->fd[out->n++] = fd;
+		out[i] = openat(dir, ns[i].name, O_RDONLY | O_CLOEXEC);
+		if (out[i] >= 0)
+			continue;
+		fail_sys(f, "open namespace", ns[i].name);
+		while (i-- > 0)
+			own_fd_close(&out[i]);
+		return -1;
 	}
 	return 0;
 }
@@ -43,9 +49,12 @@ int ns_enter(int pidfd, struct fail *f)
 	return 0;
 }
 
-int ns_return(const int fds[NS_COUNT], struct fail *f)
+int ns_return(const int *fds, size_t n, struct fail *f)
 {
-	for (size_t i = 0; i < NS_COUNT; i++)
+	if (n == 1)
+		return setns(fds[0], NS_ALL) < 0 ? fail_sys(f, "return to the host's namespaces", "")
+						 : 0;
+	for (size_t i = 0; i < NS_COUNT && i < n; i++)
 		if (setns(fds[i], ns[i].flag) < 0)
 			return fail_sys(f, "return to namespace", ns[i].name);
 	return 0;
@@ -53,15 +62,10 @@ int ns_return(const int fds[NS_COUNT], struct fail *f)
 
 int ns_threads(void)
 {
-	char status[4096];
-	uint64_t n;
+	struct stat st;
 
-	if (fdio_read_at(AT_FDCWD, "/proc/self/status", status, sizeof(status)) < 0)
+	/* A directory has two links, and this one besides one for each thread. */
+	if (stat("/proc/self/task", &st) < 0 || !S_ISDIR(st.st_mode) || st.st_nlink < 3)
 		return -1;
-	char *line = strstr(status, "\nThreads:\t");
-	if (!line)
-		return -1;
-	line += strlen("\nThreads:\t");
-	line[strcspn(line, "\n")] = '\0';
-	return text_to_u64(line, 1 << 22, &n) ? (int)n : -1;
+	return (int)(st.st_nlink - 2);
 }

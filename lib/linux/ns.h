@@ -20,10 +20,17 @@
 	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
 
 /*
- * Opens the caller's own six namespaces, in the order in which ns_return() enters them;
- * appended to `out`, the caller's to close.
+ * Opens the directory of the caller's own namespaces, for ns_open_all() by whoever gets it:
+ * one descriptor, that no namespace stays alive for. The caller's to close; -1 on failure.
  */
-int ns_open_own(struct fdio_fds *out, struct fail *f);
+int ns_open_own(struct fail *f);
+
+/*
+ * Opens the six namespaces that the process behind `dir` (of ns_open_own()) has now, in the
+ * order in which ns_return() enters them. All or none; the caller's to close. The caller must
+ * be allowed to look at that process as ptrace(2) says (PTRACE_MODE_READ_FSCREDS).
+ */
+int ns_open_all(int dir, int out[NS_COUNT], struct fail *f);
 
 /*
  * Moves the calling process into all six namespaces of the process behind `pidfd`: all or
@@ -33,10 +40,14 @@ int ns_open_own(struct fdio_fds *out, struct fail *f);
  */
 int ns_enter(int pidfd, struct fail *f);
 
-/* Moves the caller into the six namespaces of ns_open_own(). One by one: -1 is half-way. */
-int ns_return(const int fds[NS_COUNT], struct fail *f);
+/*
+ * Moves the caller back into namespaces: the six of ns_open_all() one by one (-1 is half-way),
+ * or with `n` 1 the six of the process behind the pidfd fds[0] at once.
+ */
+int ns_return(const int *fds, size_t n, struct fail *f);
 
-/* The number of threads of the caller from /proc/self/status, or -1. */
+/* The number of threads of the caller, or -1: the links of /proc/self/task (fs/proc/base.c,
+ * proc_task_getattr). */
 int ns_threads(void);
 
 #endif

@@ -29,7 +29,7 @@ enum wire_kind {
 	WIRE_OPEN = 1, /* module -> helper: struct wire_open, descriptors WIRE_FD_* */
 	WIRE_VERDICT,  /* helper or keeper -> module: struct wire_verdict, init's pidfd, filter */
 	WIRE_CLOSE,    /* module -> keeper: struct wire_head; also "I gave up" */
-	WIRE_BACK,     /* keeper -> module: struct wire_head, the descriptors of WIRE_OPEN */
+	WIRE_BACK,     /* keeper -> module: struct wire_head, WIRE_BACK_* */
 	WIRE_JOIN,     /* helper -> keeper: struct wire_join, WIRE_FD_*, session's socket */
 	WIRE_JOINED,   /* keeper -> helper: struct wire_head */
 	WIRE_REFUSED,  /* keeper -> helper: struct wire_head; this box is not the one */
@@ -55,14 +55,22 @@ static inline int wire_is_any(const struct wire_head *h, uint32_t kind)
 	return h->magic == WIRE_MAGIC && h->kind == kind;
 }
 
-/* Descriptors that go with a session: the way back (ns.h's six, the directory), the process. */
+/* Descriptors that go with a session: the way back (ns.h's directory, the working one), the
+ * process. */
 enum wire_fd {
-	WIRE_FD_NS = 0,
-	WIRE_FD_CWD = 6,
-	WIRE_FD_PROCESS = 7,
-	WIRE_FDS = 8,
-	WIRE_FD_TTY = 8,    /* up to WIRE_TTYS terminals of the host's */
-	WIRE_FD_SOCKET = 8, /* in WIRE_JOIN only, and the terminals after it */
+	WIRE_FD_NS,
+	WIRE_FD_CWD,
+	WIRE_FD_PROCESS,
+	WIRE_FDS,
+	WIRE_FD_TTY = WIRE_FDS,    /* up to WIRE_TTYS terminals of the host's */
+	WIRE_FD_SOCKET = WIRE_FDS, /* in WIRE_JOIN only, and the terminals after it */
+};
+
+/* Descriptors of the way back: the directory, then ns_return()'s one or six. */
+enum wire_back {
+	WIRE_BACK_CWD,
+	WIRE_BACK_NS,
+	WIRE_BACK_MOST = WIRE_BACK_NS + 6,
 };
 
 #define WIRE_TTYS 4 /* sudo has its caller's and one that it made */

@@ -79,7 +79,7 @@ static void fill_login(struct session_login *login, pid_t process)
 	setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	apps[n_apps++] = pair[0];
 	login->sock = pair[1];
-	CHECK_NUMBER(ns_open_own(&login->fds, &f), 0);
+	login->fds.fd[login->fds.n++] = ns_open_own(&f);
 	login->fds.fd[login->fds.n++] = open("/", O_PATH | O_CLOEXEC);
 	login->fds.fd[login->fds.n++] = sys_pidfd_open(process);
 }
@@ -209,9 +209,8 @@ static void a_join_into_a_full_box_is_refused(void)
 	/* Entries that only count; they have nothing to be closed. */
 	k.sessions.at = realloc(k.sessions.at, SESSIONS_MAX * sizeof(*k.sessions.at));
 	for (size_t i = n; i < SESSIONS_MAX; i++) {
-		k.sessions.at[i] = (struct session){ .sock = -1, .process = -1 };
-		for (size_t j = 0; j <= WIRE_FD_CWD; j++)
-			k.sessions.at[i].back[j] = -1;
+		k.sessions.at[i] = (struct session){ .sock = -1, .process = -1, .cwd = -1,
+			.ns = { -1, -1, -1, -1, -1, -1 } };
 	}
 	k.sessions.n = k.sessions.room = SESSIONS_MAX;
 	CHECK_NUMBER(join_with(HASH, WIRE_VERSION), WIRE_REFUSED);
@@ -248,7 +247,26 @@ static void the_last_close_ends_the_box_and_gives_the_way_back(void)
 	CHECK_NUMBER(k.sessions.n, 0);
 	until_reaped();
 	CHECK_NUMBER(k.state, KEEPER_ENDING);
-	CHECK(!life_once(&k, 0));
+	/* The way back leads by this process: it stays until the application is out. */
+	CHECK(life_once(&k, 0));
+	shutdown(apps[0], SHUT_RDWR);
+	CHECK(!life_once(&k, 1000));
+	end_all();
+}
+
+static void an_opener_that_dies_on_its_way_back_is_not_waited_for(void)
+{
+	pid_t opener = child_that_pauses();
+
+	new_box();
+	log_in(opener);
+	say(apps[0], WIRE_CLOSE);
+	life_once(&k, 1000);
+	until_reaped();
+	CHECK(life_once(&k, 0));
+	test_kill(opener, SIGKILL);
+	waitpid(opener, NULL, 0);
+	CHECK(!life_once(&k, 1000));
 	end_all();
 }
 
@@ -561,8 +579,10 @@ static void the_death_of_init_ends_the_box_though_the_application_stays(void)
 	CHECK(life_once(&k, 0));
 	/* It still gets its way back. */
 	say(apps[0], WIRE_CLOSE);
-	CHECK(!life_once(&k, 1000));
+	CHECK(life_once(&k, 1000));
 	CHECK(hears(apps[0], WIRE_BACK));
+	shutdown(apps[0], SHUT_RDWR);
+	CHECK(!life_once(&k, 1000));
 	end_all();
 }
 
@@ -601,11 +621,13 @@ static void an_ending_box_closes_sessions_and_answers(void)
 	say(apps[0], WIRE_CLOSE);
 	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	for (int i = 0; i < 200 && life_once(&k, 50); i++)
+	for (int i = 0; i < 200 && life_once(&k, 50) && (!k.reaped || k.sessions.n); i++)
 		;
 	CHECK(k.reaped);
 	CHECK_NUMBER(k.sessions.n, 0);
 	CHECK(hears(apps[0], WIRE_BACK));
+	shutdown(apps[0], SHUT_RDWR);
+	CHECK(!life_once(&k, 1000));
 	CHECK(hidden());
 	end_all();
 }
@@ -646,6 +668,7 @@ int main(void)
 	RUN(a_join_into_a_full_box_is_refused);
 	RUN(a_join_of_a_helper_that_has_given_up_is_nobodys);
 	RUN(the_last_close_ends_the_box_and_gives_the_way_back);
+	RUN(an_opener_that_dies_on_its_way_back_is_not_waited_for);
 	RUN(one_close_of_two_leaves_the_box_alone);
 	RUN(the_death_of_the_last_sessions_process_ends_the_box);
 	RUN(the_end_of_a_sessions_socket_ends_nothing);

@@ -51,12 +51,13 @@ static int start_other(pid_t *pid)
 static int there_and_back(void)
 {
 	struct fail f = { 0 };
-	struct fdio_fds home = { 0 };
+	int home[NS_COUNT];
 	ino_t was[6], in[6];
 	pid_t pid;
 	int result = 0, pidfd = start_other(&pid);
 
-	if (pidfd < 0 || ns_open_own(&home, &f) < 0 || home.n != NS_COUNT)
+	int dir = ns_open_own(&f);
+	if (pidfd < 0 || dir < 0 || ns_open_all(dir, home, &f) < 0)
 		return 1;
 	for (size_t i = 0; i < 6; i++)
 		was[i] = number(kinds[i]);
@@ -69,7 +70,7 @@ static int there_and_back(void)
 		if (strcmp(kinds[i], "pid_for_children") != 0 && in[i] == was[i])
 			result = 10 + (int)i;
 	}
-	if (ns_return(home.fd, &f) < 0)
+	if (ns_return(home, NS_COUNT, &f) < 0)
 		return 3;
 	for (size_t i = 0; i < 6; i++)
 		if (number(kinds[i]) != was[i])
@@ -82,6 +83,35 @@ static int there_and_back(void)
 static void all_six_are_entered_and_left(void)
 {
 	CHECK_NUMBER(in_child(there_and_back), 0);
+}
+
+/* Back to where another process is, all at once. */
+static int there_and_back_by_a_process(void)
+{
+	struct fail f = { 0 };
+	ino_t was[6];
+	pid_t pid;
+	int pidfd = start_other(&pid), self = sys_pidfd_open(getppid());
+
+	for (size_t i = 0; i < 6; i++)
+		was[i] = number(kinds[i]);
+	if (pidfd < 0 || self < 0 || ns_enter(pidfd, &f) < 0)
+		return 1;
+	if (number("mnt") == was[0] && number("net") == was[1] && number("ipc") == was[2])
+		return 2;
+	if (ns_return(&self, 1, &f) < 0)
+		return 3;
+	for (size_t i = 0; i < 6; i++)
+		if (number(kinds[i]) != was[i])
+			return 20 + (int)i;
+	test_kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+static void all_six_are_left_for_those_of_a_process(void)
+{
+	CHECK_NUMBER(in_child(there_and_back_by_a_process), 0);
 }
 
 static int dead(void)
@@ -156,6 +186,7 @@ static void threads_are_counted(void)
 int main(void)
 {
 	RUN(all_six_are_entered_and_left);
+	RUN(all_six_are_left_for_those_of_a_process);
 	RUN(a_dead_box_is_not_entered_at_all);
 	RUN(a_user_cannot_enter);
 	RUN(threads_are_counted);

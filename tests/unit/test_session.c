@@ -8,8 +8,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static struct sessions all;
+static struct sessions all = { .leaving = -1, .leaver = -1 };
 static int app; /* the application's end */
+static bool joins;
 
 /* A session whose process is `process`, and whose opener is this test. */
 static void add_session(pid_t process)
@@ -23,10 +24,11 @@ static void add_session(pid_t process)
 	setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	app = pair[0];
 	login.sock = pair[1];
-	CHECK_NUMBER(ns_open_own(&login.fds, &f), 0);
+	login.joins = joins;
+	login.fds.fd[login.fds.n++] = ns_open_own(&f);
 	login.fds.fd[login.fds.n++] = open("/", O_PATH | O_CLOEXEC);
 	login.fds.fd[login.fds.n++] = sys_pidfd_open(process);
-	all = (struct sessions){ 0 };
+	all = SESSIONS_EMPTY;
 	CHECK_NUMBER(session_add(&all, &login, &f), 0);
 	CHECK_NUMBER(login.sock, -1);
 	CHECK_NUMBER(login.fds.n, 0);
@@ -56,11 +58,13 @@ static void end_session(void)
 	for (size_t i = 0; i < all.n; i++) {
 		own_fd_close(&all.at[i].sock);
 		own_fd_close(&all.at[i].process);
-		for (size_t k = 0; k <= WIRE_FD_CWD; k++)
-			own_fd_close(&all.at[i].back[k]);
+		own_fd_close(&all.at[i].cwd);
+		for (size_t k = 0; k < NS_COUNT; k++)
+			own_fd_close(&all.at[i].ns[k]);
 	}
 	free(all.at);
-	all = (struct sessions){ 0 };
+	session_left(&all);
+	all = SESSIONS_EMPTY;
 }
 
 static bool way_back_came(void)
@@ -71,7 +75,8 @@ static bool way_back_came(void)
 
 	if (fdio_recv(app, &word, sizeof(word), &fds, NULL, fdio_now_ms() + 50, &f) != sizeof(word))
 		return false;
-	bool came = wire_is(&word, WIRE_BACK) && fds.n == WIRE_FD_CWD + 1;
+	bool came = wire_is(&word, WIRE_BACK) && fds.n == (joins ? WIRE_BACK_MOST : WIRE_BACK_NS + 1) &&
+		ns_return(fds.fd + WIRE_BACK_NS, fds.n - WIRE_BACK_NS, &f) == 0;
 	fdio_fds_close(&fds);
 	return came;
 }
@@ -93,6 +98,13 @@ static void the_opener_gets_its_way_back(void)
 	CHECK_NUMBER(ended, 1);
 	CHECK(way_back_came());
 	end_session();
+}
+
+static void one_that_joined_gets_its_own_way_back(void)
+{
+	joins = true;
+	the_opener_gets_its_way_back();
+	joins = false;
 }
 
 /* What runs in a child that holds the socket, as sshd's unprivileged half does. */
@@ -201,6 +213,7 @@ static void the_death_of_the_process_ends_its_session_alone(void)
 	dying.at = realloc(dying.at, 4 * sizeof(*dying.at));
 	dying.at[dying.n++] = all.at[0];
 	free(all.at);
+	session_left(&all);
 	all = dying;
 	test_kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -216,6 +229,7 @@ static void the_death_of_the_process_ends_its_session_alone(void)
 int main(void)
 {
 	RUN(the_opener_gets_its_way_back);
+	RUN(one_that_joined_gets_its_own_way_back);
 	RUN(close_by_a_child_is_not_the_openers);
 	RUN(close_by_the_user_is_not_the_openers);
 	RUN(a_message_that_is_too_long_costs_nobody_the_way_back);
