@@ -6,14 +6,18 @@
  */
 #include "helper/build/inside.h"
 
+#include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/linux/mountinfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TABLE "/proc/self/mountinfo"
+#define TABLE_ROOM 32768
+#define TABLE_MOST (256u << 20)
 
 static const struct made *find_made(const struct inside *in, uint64_t id)
 {
@@ -46,15 +50,14 @@ static int check_line(const struct inside *in, const struct mountinfo *line, str
 	return 0;
 }
 
-static int check_table(const struct inside *in, FILE *table, bool seen[], struct fail *f)
+static int check_text(const struct inside *in, char *text, bool seen[], struct fail *f)
 {
-	OWN_STR text = NULL;
-	size_t room = 0;
 	struct mountinfo line;
 
-	while (getline(&text, &room, table) > 0) {
+	for (char *next; (next = strchr(text, '\n')); text = next + 1) {
+		*next = '\0';
 		if (!mountinfo_read(text, &line))
-			return fail_say(f, FAIL_SYSTEM, "read the tree back", "/proc/self/mountinfo",
+			return fail_say(f, FAIL_SYSTEM, "read the tree back", TABLE,
 				"a line is not understood");
 		if (check_line(in, &line, f) < 0)
 			return -1;
@@ -62,19 +65,31 @@ static int check_table(const struct inside *in, FILE *table, bool seen[], struct
 			if (in->made[i].id == line.id)
 				seen[i] = true;
 	}
-	return ferror(table) ? fail_sys(f, "read the tree back", "/proc/self/mountinfo") : 0;
+	return *text ? fail_err(f, EIO, "read the tree back", TABLE) : 0;
+}
+
+/* All of the file at the first try, unless the host has very many mounts. */
+static char *read_table(struct fail *f)
+{
+	for (size_t room = TABLE_ROOM; room <= TABLE_MOST; room *= 4) {
+		OWN_STR text = malloc(room);
+		if (text && fdio_read_at(AT_FDCWD, TABLE, text, room) >= 0)
+			return take_str(&text);
+		if (!text || errno != EFBIG)
+			break;
+	}
+	fail_sys(f, "read the tree back", TABLE);
+	return NULL;
 }
 
 int readback(const struct inside *in, struct fail *f)
 {
-	OWN_FILE table = fopen("/proc/self/mountinfo", "re");
-	bool *seen = calloc(in->n_made + 1, sizeof(*seen));
+	OWN_STR text = read_table(f);
+	bool *seen = text ? calloc(in->n_made + 1, sizeof(*seen)) : NULL;
 
-	if (!table || !seen) {
-		free(seen);
-		return fail_sys(f, "read the tree back", "/proc/self/mountinfo");
-	}
-	int result = check_table(in, table, seen, f);
+	if (!seen)
+		return fail_sys(f, "read the tree back", TABLE);
+	int result = check_text(in, text, seen, f);
 	for (size_t i = 0; result == 0 && i < in->n_made; i++)
 		if (!seen[i] && in->made[i].id)
 			result = fail_say(f, FAIL_SYSTEM, "read the tree back", in->made[i].target,

@@ -2,12 +2,14 @@
 
 #include <malloc.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 /* The frames of the caller and of what is called here stay. */
 #define STACK_KEPT 8192
 #define LEFT_MAX (256 * 1024)
+#define SETTLE_SIZE (64 * 1024)
 
 static char *heap, *stack, *left_stack;
 
@@ -31,6 +33,13 @@ static void drop(char *from, char *to)
 void slim_begin(void)
 {
 	heap = sbrk(0);
+}
+
+void slim_settle(void)
+{
+	/* A request that no small piece can serve makes malloc(3) look through all of them. */
+	void *volatile large = malloc(SETTLE_SIZE);
+	free(large);
 }
 
 void slim_stack(char *low, char *left)

@@ -13,6 +13,12 @@
 void slim_begin(void);
 
 /*
+ * Has what was freed sorted now. Else init would at its first larger request, and for each page
+ * that is written to there the kernel makes a copy.
+ */
+void slim_settle(void);
+
+/*
  * A new stack, by its lowest byte, and the main one that is left for it: nothing below `left`
  * there is used again.
  */

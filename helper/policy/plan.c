@@ -42,7 +42,8 @@ static bool is_glass_broken(const char *path)
 	struct stat st;
 	OWN_FD dir = -1;
 
-	if (!text_copy(above, sizeof(above), path))
+	/* Hardly ever there: the way to it is looked at only then. */
+	if (lstat(path, &st) < 0 || !text_copy(above, sizeof(above), path))
 		return false;
 	char *slash = strrchr(above, '/');
 	const char *name = path + (slash - above) + 1;

@@ -18,42 +18,56 @@
 #define LOCK_STEP_NS 2000000L /* how often a busy lock is tried again */
 
 /* A directory that another could have made or could write is not ours to trust. */
-static int check_dir(int fd, const char *name, struct fail *f)
+static int check_dir(const struct stat *st, const char *name, struct fail *f)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return fail_sys(f, "look at state directory", name);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 07777) != 0700)
+	if (!S_ISDIR(st->st_mode) || st->st_uid != 0 || (st->st_mode & 07777) != 0700)
 		return fail_say(f, FAIL_SYSTEM, "use state directory", name,
 			"it must be a directory of root's with mode 0700");
 	return 0;
 }
 
-static int open_made(int at, const char *name, struct fail *f)
+static int open_top(struct fail *f)
 {
-	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
-		return fail_sys(f, "make state directory", name);
-	OWN_FD fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return fail_sys(f, "open state directory", name);
-	if (check_dir(fd, name, f) < 0)
-		return -1;
-	return take_fd(&fd);
+	const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	OWN_FD fd = open(LOGINBOX_RUN, how);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdir(LOGINBOX_RUN, 0700) < 0 && errno != EEXIST)
+			return fail_sys(f, "make state directory", LOGINBOX_RUN);
+		fd = open(LOGINBOX_RUN, how);
+	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail_sys(f, "open state directory", LOGINBOX_RUN);
+	return check_dir(&st, LOGINBOX_RUN, f) < 0 ? -1 : take_fd(&fd);
+}
+
+/* In a directory that nobody but root can look into: its name stays what it is. */
+static int need_below(int top, const char *name, struct fail *f)
+{
+	struct stat st;
+	int seen = fstatat(top, name, &st, AT_SYMLINK_NOFOLLOW);
+
+	if (seen < 0 && errno == ENOENT) {
+		if (mkdirat(top, name, 0700) < 0 && errno != EEXIST)
+			return fail_sys(f, "make state directory", name);
+		seen = fstatat(top, name, &st, AT_SYMLINK_NOFOLLOW);
+	}
+	if (seen < 0)
+		return fail_sys(f, "look at state directory", name);
+	return check_dir(&st, name, f);
 }
 
 int place_open(struct place *out, struct fail *f)
 {
 	static const char *const subs[] = { "lock", "boxes", "all" };
-	OWN_FD dir = open_made(AT_FDCWD, LOGINBOX_RUN, f);
+	OWN_FD dir = open_top(f);
 
 	if (dir < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
-		OWN_FD sub = open_made(dir, subs[i], f);
-		if (sub < 0)
+	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
+		if (need_below(dir, subs[i], f) < 0)
 			return -1;
-	}
 	out->dir = take_fd(&dir);
 	return 0;
 }

@@ -21,28 +21,32 @@ static const char *distrust(const struct stat *st)
 	return NULL;
 }
 
-static int check(int fd, const char *path, bool directory, struct fail *f)
+static int judge(const struct stat *st, const char *path, bool directory, struct fail *f)
 {
-	struct stat st;
-	const char *why;
+	const char *why = distrust(st);
 
-	if (fstat(fd, &st) < 0)
-		return fail_sys(f, "look at", path);
-	why = distrust(&st);
-	if (!why && directory != S_ISDIR(st.st_mode))
+	if (!why && directory != S_ISDIR(st->st_mode))
 		why = directory ? "it is no directory" : "it is no regular file";
-	if (!why && !directory && !S_ISREG(st.st_mode))
+	if (!why && !directory && !S_ISREG(st->st_mode))
 		why = "it is no regular file";
 	return why ? fail_say(f, FAIL_REFUSED, "trust", path, "%s", why) : 0;
 }
 
+static int check(int fd, const char *path, bool directory, struct fail *f)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? fail_sys(f, "look at", path) : judge(&st, path, directory, f);
+}
+
 int path_open_file_at(int *fd, int dir, const char *name, const char *path, struct fail *f)
 {
-	/* First without opening: to open a device or a pipe has effects of its own. */
-	OWN_FD look = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (look < 0)
+	/* First without opening: to open a device or a pipe has effects of its own. Only root,
+	 * whose directory it is, could put another there before it is looked at again. */
+	struct stat st;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_sys(f, "open", path);
-	if (check(look, path, false, f) < 0)
+	if (judge(&st, path, false, f) < 0)
 		return -1;
 
 	OWN_FD file = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -171,43 +175,42 @@ static void go_up(char *name)
 }
 
 struct finder {
-	int dir;             /* where we are */
+	int dir;             /* where we are; -1 is the root */
+	dev_t dev;           /* what it is on, where it is not the root */
 	char at[PATH_MAX];   /* its name; "" is the root */
 	char rest[PATH_MAX]; /* what is still to be walked */
 	int links;
 	enum path_where where;
-	dev_t top; /* of the root directory's file system */
 };
 
 /* What something is, without asking its file system, which may not answer; 0: it does not
  * let root look, as a mounted FUSE of a user's does not: a directory, then. */
-static bool look(int fd, mode_t *type, dev_t *dev)
+static bool look(int fd, const char *path, mode_t *type, dev_t *dev)
 {
 	struct statx seen;
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &seen) < 0)
+	if (statx(fd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &seen) < 0)
 		return false;
 	*type = seen.stx_mode & S_IFMT;
 	*dev = makedev(seen.stx_dev_major, seen.stx_dev_minor);
 	return true;
 }
 
-/* Whether the directory is on a disk of this host, or on what the root directory is on. */
-static bool is_local(const struct finder *w, int dir)
+/* Whether we are on a disk of this host, or on what the root directory is on. */
+static bool is_local(const struct finder *w)
 {
 	mode_t type;
-	dev_t dev;
+	dev_t top;
 
-	return look(dir, &type, &dev) && (major(dev) != 0 || dev == w->top);
+	if (w->dir < 0 || major(w->dev) != 0)
+		return true;
+	return look(AT_FDCWD, "/", &type, &top) && w->dev == top;
 }
 
-static bool start(struct finder *w)
+static void start(struct finder *w)
 {
 	own_fd_close(&w->dir);
 	w->at[0] = '\0';
-	w->dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	mode_t type;
-	return w->dir >= 0 && look(w->dir, &type, &w->top);
 }
 
 /* One component that is a link: only one in a directory that is root's alone. */
@@ -215,7 +218,7 @@ static bool follow(struct finder *w, int link)
 {
 	struct stat st;
 
-	if (fstat(w->dir, &st) < 0)
+	if (w->dir < 0 ? stat("/", &st) < 0 : fstat(w->dir, &st) < 0)
 		return false;
 	if (distrust(&st) || ++w->links > LINKS_MAX) {
 		errno = ELOOP;
@@ -223,7 +226,20 @@ static bool follow(struct finder *w, int link)
 	}
 	if (!put_before(link, w->rest, sizeof(w->rest)))
 		return false;
-	return w->rest[0] == '/' ? start(w) : true;
+	if (w->rest[0] == '/')
+		start(w);
+	return true;
+}
+
+/* Below the root by its whole name: nothing has to be opened for that. */
+static int open_below(int dir, const char *name)
+{
+	char whole[NAME_MAX + 2] = "/";
+
+	if (dir >= 0)
+		return openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	text_copy(whole + 1, sizeof(whole) - 1, name);
+	return open(whole, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static bool descend(struct finder *w, const char *name)
@@ -231,12 +247,12 @@ static bool descend(struct finder *w, const char *name)
 	mode_t type;
 	dev_t dev;
 
-	if (w->where != PATH_ANYWHERE && !is_local(w, w->dir)) {
+	if (w->where != PATH_ANYWHERE && !is_local(w)) {
 		errno = EREMOTE;
 		return false;
 	}
-	OWN_FD next = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (next < 0 || !look(next, &type, &dev))
+	OWN_FD next = open_below(w->dir, name);
+	if (next < 0 || !look(next, "", &type, &dev))
 		return false;
 	if (type == S_IFLNK)
 		return follow(w, next);
@@ -256,6 +272,7 @@ static bool descend(struct finder *w, const char *name)
 	}
 	own_fd_close(&w->dir);
 	w->dir = take_fd(&next);
+	w->dev = dev;
 	return true;
 }
 
@@ -266,7 +283,6 @@ bool path_find(const char *path, enum path_where where, char *out, size_t size)
 	bool fine = *path == '/' && text_copy(w.rest, sizeof(w.rest), path);
 
 	errno = EINVAL;
-	fine = fine && start(&w);
 	while (fine) {
 		size_t from = strspn(w.rest, "/");
 		size_t n = strcspn(w.rest + from, "/");
@@ -283,7 +299,7 @@ bool path_find(const char *path, enum path_where where, char *out, size_t size)
 		if (strcmp(name, ".") != 0)
 			fine = descend(&w, name);
 	}
-	if (fine && where == PATH_LOCAL && !is_local(&w, w.dir)) {
+	if (fine && where == PATH_LOCAL && !is_local(&w)) {
 		errno = EREMOTE;
 		fine = false;
 	}
