@@ -13,6 +13,7 @@
 #include "helper/sanitise.h"
 #include "helper/say.h"
 #include "helper/shell.h"
+#include "helper/state/policy_kept.h"
 #include "lib/base/own.h"
 
 #include <errno.h>
@@ -94,7 +95,8 @@ static int make_plan(struct service *s, struct fail *f)
 		.rhost = ask->rhost,
 		.ruser = ask->ruid == 0 ? "root" : s->asking.name,
 		.tty = ask->tty };
-	if (policy_load(&s->policy, ask->conf[0] ? ask->conf : NULL, f) < 0)
+	if (ask->conf[0] ? policy_load(&s->policy, ask->conf, f) < 0
+			 : policy_kept_load(&s->policy, f) < 0)
 		return -1;
 	if (plan_make(&s->plan, s->policy, &s->request, f) < 0)
 		return -1;

@@ -9,6 +9,7 @@
 #include "helper/say.h"
 #include "helper/shell_words.h"
 #include "helper/state/marker.h"
+#include "helper/state/policy_kept.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/linux/fds.h"
@@ -64,7 +65,7 @@ static int make_plan(struct shell *s, struct fail *f)
 		.rhost = "",
 		.ruser = s->account.name,
 		.tty = "" };
-	if (policy_load(&s->policy, NULL, f) < 0)
+	if (policy_kept_load(&s->policy, f) < 0)
 		return -1;
 	return plan_make(&s->plan, s->policy, &s->request, f);
 }

@@ -33,7 +33,7 @@ static int open_top(struct fail *f)
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT) {
-		if (mkdir(LOGINBOX_RUN, 0700) < 0 && errno != EEXIST)
+		if (mkdirat(AT_FDCWD, LOGINBOX_RUN, 0700) < 0 && errno != EEXIST)
 			return fail_sys(f, "make state directory", LOGINBOX_RUN);
 		fd = open(LOGINBOX_RUN, how);
 	}

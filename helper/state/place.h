@@ -6,6 +6,7 @@
  *	    lock/UID              one lock a user, held while a box is opened or ended
  *	    boxes/UID/ID/         one box: `note`, and `sock`, the keeper's rendezvous
  *	    all/ID/               empty: one for each box, whose number is what max_boxes counts
+ *	    policy                the policy's text as it was found right (policy_kept.h)
  *	    swept                 touched when the boxes of all users were last looked through
  *
  * An ID is eight hexadecimal digits of chance. Nothing in a path comes from a user's name.

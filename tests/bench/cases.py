@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import host
 import hostfiles
@@ -20,6 +21,7 @@ FLOOR, METER = f"{TOOLS}/floor", f"{TOOLS}/meter"
 ROOT = "/srv/bench-root"
 INVENTORY = ["/usr/bin/python3", "-IS", f"{TOOLS}/inventory.py"]
 TRUE = ["/bin/true"]
+SETTLED = 4     # seconds; a policy that was edited just now is read anew at each login
 USER, UID = "alice", hostfiles.USERS["alice"]
 GROUPS = [UID] + [gid for gid, users in hostfiles.EXTRA_GROUPS.values() if USER in users]
 HOME = f"/home/{USER}"
@@ -68,6 +70,7 @@ def write_policy(share="user", wired=False):
     if wired:
         text = NETWORK + text.replace("\nbox = bench", "\nbox = wired")
     host.write_policy(text)
+    time.sleep(SETTLED)
 
 
 def prepare():

@@ -5,6 +5,7 @@
 #include "helper/keeper/session.h"
 #include "helper/state/marker.h"
 #include "helper/state/note.h"
+#include "helper/state/policy_kept.h"
 #include "lib/base/own.h"
 #include "tests/unit/private.h"
 #include "tests/unit/test.h"
@@ -104,6 +105,39 @@ static void any_bytes_as_a_marker_are_read_or_refused(void)
 	printf("# %ld markers, %ld read\n", rounds, read);
 }
 
+/* FNV-1a, as the last line of what is kept has it: noise behind a right sum is the harder test. */
+static uint64_t sum_of(const char *bytes, size_t n)
+{
+	uint64_t sum = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ (unsigned char)bytes[i]) * 0x100000001b3u;
+	return sum;
+}
+
+static void any_bytes_as_a_kept_policy_are_read_or_left(void)
+{
+	static const char good[] = "loginbox policy 1\nF 0 1 /a/b.conf\nS 1 1 box base\n"
+				   "K 2 nofile 64\nF 1 2 /a/c.conf\nS 1 0 global \nS 4 2 rule r\n"
+				   "K 5 user a, b\nK 6 box base\n";
+	char bytes[8192];
+	long read = 0;
+
+	for (long i = 0; i < rounds; i++) {
+		struct config config = { 0 };
+		memcpy(bytes, good, sizeof(good));
+		size_t n = change(bytes, sizeof(good) - 1, 4096);
+		if (n && bytes[n - 1] != '\n')
+			bytes[n++] = '\n';
+		n += (size_t)snprintf(bytes + n, 64, "E %u %016llx\n", draw(3),
+			(unsigned long long)sum_of(bytes, n));
+		read += policy_kept_read(&config, bytes, n);
+		config_free(&config);
+	}
+	CHECK(read > 0 && read < rounds);
+	printf("# %ld kept policies, %ld read\n", rounds, read);
+}
+
 static void any_message_of_somebody_elses_leaves_the_session_alone(void)
 {
 	struct wire_head word = WIRE_HEAD(WIRE_VERDICT);
@@ -142,6 +176,7 @@ int main(void)
 	printf("# SEED=%llu\n", (unsigned long long)state);
 	RUN(any_bytes_as_a_note_are_read_or_refused);
 	RUN(any_bytes_as_a_marker_are_read_or_refused);
+	RUN(any_bytes_as_a_kept_policy_are_read_or_left);
 	RUN(any_message_of_somebody_elses_leaves_the_session_alone);
 	return test_end();
 }

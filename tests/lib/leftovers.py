@@ -13,7 +13,7 @@ import report
 # Folders that test hosts of this machine make for themselves; theirs is the maker's affair.
 OTHER_HOSTS = re.compile(r"loginbox-test-\d+$")
 STATE = "/run/loginbox"
-STAYING_STATE = ("boxes", "all", "lock", "swept", "leases", "leases/lock")
+STAYING_STATE = ("boxes", "all", "lock", "swept", "leases", "leases/lock", "policy")
 
 
 def processes():

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -58,6 +59,86 @@ def well_after():
         os.mkdir(DROP_INS)
         host.write_policy(GOOD)
         equal(boxed(), "inside", "alice, with the policy mended")
+
+
+KEPT = "/run/loginbox/policy"
+SETTLED = 4     # seconds after an edit, a policy is kept
+
+
+def kept_policy():
+    """The bytes that are kept of GOOD, after logins until there are some."""
+    host.write_policy(GOOD)
+    if os.path.exists(KEPT):
+        os.unlink(KEPT)
+
+    def is_kept():
+        equal(boxed(), "inside", "alice")
+        return os.path.exists(KEPT)
+    report.wait_until(is_kept, "the policy is kept", 8 * SETTLED, step=0.5)
+    with open(KEPT, "rb") as file:
+        return file.read()
+
+
+def forged(kept):
+    """What is kept with another group in the rule, and the right sum: only root can do this."""
+    body = kept[:kept.rindex(b"\nE ") + 1].replace(b" group students\n", b" group nobodies\n")
+    value = 0xcbf29ce484222325
+    for byte in body:
+        value = (value ^ byte) * 0x100000001b3 % 2 ** 64
+    tail = kept[len(body):].split()
+    return body + b"%s %s %016x\n" % (tail[0], tail[1], value)
+
+
+def put_kept(data, owner=0, mode=0o600):
+    if os.path.lexists(KEPT):
+        os.unlink(KEPT)
+    with open(KEPT, "wb") as file:
+        file.write(data)
+    os.chmod(KEPT, mode)
+    os.chown(KEPT, owner, owner)
+
+
+@test
+def a_policy_that_is_kept_is_what_logins_get_until_it_is_edited():
+    with well_after():
+        kept = kept_policy()
+        put_kept(forged(kept))
+        equal(boxed(), "outside", "the kept policy is what counts (control)")
+        host.write_policy(GOOD)
+        equal(boxed(), "inside", "at once after an edit of the same words")
+        host.write_policy(GOOD.replace("box = student\n", "box = deny\n"))
+        equal(boxed(), "refused", "at once after an edit")
+
+
+@test
+def nobody_else_can_have_kept_a_policy():
+    with well_after():
+        false_one = forged(kept_policy())
+        for what, data, owner, mode in (
+                ("another's", false_one, 2001, 0o600), ("one that others read", false_one, 0, 0o644),
+                ("half of one", false_one[:-30], 0, 0o600), ("nothing", b"", 0, 0o600),
+                ("zeros", b"\0" * 4096, 0, 0o600), ("noise", os.urandom(70000), 0, 0o600)):
+            put_kept(data, owner, mode)
+            equal(boxed(), "inside", what)
+        os.unlink(KEPT)
+        os.symlink("/root/kept", KEPT)
+        with open("/root/kept", "wb") as file:
+            file.write(false_one)
+        os.chmod("/root/kept", 0o600)
+        equal(boxed(), "inside", "a link")
+        os.unlink(KEPT)
+
+
+@test
+def a_wrong_policy_is_never_kept():
+    with well_after():
+        kept_policy()
+        os.unlink(KEPT)
+        host.write_policy(GOOD + "hlap = 1\n")
+        for _ in range(3):
+            equal(boxed(), "refused", "alice")
+            time.sleep(SETTLED / 2)
+        equal(os.path.exists(KEPT), False, "kept")
 
 
 @test
