@@ -11,6 +11,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/sys.h"
 #include "lib/linux/userns.h"
 
 #include <errno.h>
@@ -235,7 +236,7 @@ static char *make_stack(struct seat *seat)
 static pid_t take_over(struct seat *seat)
 {
 	char *stack = make_stack(seat);
-	pid_t pid = stack ? clone(take_seat, stack, CLONE_VM | SIGCHLD, seat) : -1;
+	pid_t pid = stack ? sys_hand_over(take_seat, stack, seat) : -1;
 
 	if (pid > 0)
 		_exit(0);

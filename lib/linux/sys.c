@@ -4,6 +4,7 @@
 #include <linux/keyctl.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -71,6 +72,13 @@ int sys_openat2(int dir, const char *path, const struct open_how *how)
 int sys_clone3(struct clone_args *args)
 {
 	return (int)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+pid_t sys_hand_over(int (*run)(void *), char *stack, void *arg)
+{
+	/* With a number of 0 every free rwlock would be taken for one that this thread holds. */
+	syscall(SYS_set_tid_address, NULL);
+	return clone(run, stack, CLONE_VM | SIGCHLD, arg);
 }
 
 int sys_pidfd_open(pid_t pid)

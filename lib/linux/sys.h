@@ -40,6 +40,13 @@ uint64_t sys_mount_id(int fd);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_openat2(int dir, const char *path, const struct open_how *how);
 int sys_clone3(struct clone_args *args);
+/*
+ * clone(2) with CLONE_VM: run(arg) in a process of its own, on `stack` (its upper end), in the
+ * memory of the caller, which then only ends. The C library in there goes on as if it were the
+ * caller's: its locks know their owner by the caller's number, which the kernel would clear
+ * (set_tid_address(2)) at the caller's end.
+ */
+pid_t sys_hand_over(int (*run)(void *), char *stack, void *arg);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_kill(int pidfd, int signal);
 /*
