@@ -66,6 +66,13 @@ int admin_fail(const struct fail *f);
 /* Whether the caller is root; says that only root may, otherwise. */
 bool admin_is_root(const char *what);
 
+/*
+ * Whether the directory of --config (NULL: none was named) may be read: for root alone, an
+ * absolute path of what is there. Returns EXIT_DONE, or says why not and what to end with;
+ * for `check`, what is not there is a finding of its own.
+ */
+int admin_config(const struct admin_verb *verb, const char *dir);
+
 /* Output that could not be written is a failure, too. Returns the exit code to end with. */
 int admin_finish(int code);
 

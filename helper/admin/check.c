@@ -123,8 +123,8 @@ int admin_check(const struct admin_verb *verb, int argc, char **argv)
 	int code = admin_read(verb, argc, argv, options, NULL, 0);
 	if (code != EXIT_DONE)
 		return code;
-	if (c.conf_dir && !admin_is_root("--config"))
-		return EXIT_REFUSED;
+	if ((code = admin_config(verb, c.conf_dir)) != EXIT_DONE)
+		return code;
 	if ((c.here && !admin_is_root("--here")) || (c.run && !admin_is_root("--run")))
 		return EXIT_REFUSED;
 	title_take(argc, argv);

@@ -233,8 +233,8 @@ int admin_explain(const struct admin_verb *verb, int argc, char **argv)
 	int code = admin_read(verb, argc, argv, options, &user, 1);
 	if (code != EXIT_DONE)
 		return code;
-	if (conf_dir && !admin_is_root("--config"))
-		return EXIT_REFUSED;
+	if ((code = admin_config(verb, conf_dir)) != EXIT_DONE)
+		return code;
 	request.service = clean(service, words[0], sizeof(words[0]));
 	request.door = door_of(service);
 	request.rhost = clean(rhost, words[1], sizeof(words[1]));

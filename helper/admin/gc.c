@@ -5,6 +5,7 @@
  */
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
+#include "helper/admin/screen.h"
 #include "helper/build/network_keep.h"
 #include "helper/state/sweep.h"
 
@@ -21,12 +22,19 @@ static void tell(const struct place_box *box, void *arg)
 {
 	struct gc *gc = arg;
 
+	screen_ready();
 	if (gc->json)
 		printf("%s\n  {\"id\": \"%s\", \"uid\": %u}", gc->n ? "," : "", box->id, box->uid);
 	else
 		printf("%s box %s of uid %u\n", gc->dry ? "would remove" : "removed", box->id,
 			box->uid);
 	gc->n++;
+}
+
+static void print_count(const char *done, unsigned n, const char *one, const char *many)
+{
+	if (n)
+		printf("%s %u %s\n", done, n, n == 1 ? one : many);
 }
 
 static void sum_up(const struct gc *gc, unsigned counts)
@@ -40,17 +48,15 @@ static void sum_up(const struct gc *gc, unsigned counts)
 			net->rules, net->repaired);
 		return;
 	}
-	if (counts)
-		printf("%s %u counts of boxes that are not there\n", removed, counts);
-	if (net->leases)
-		printf("%s %u addresses and links of networks\n", removed, net->leases);
-	if (net->links)
-		printf("%s %u links of no box\n", removed, net->links);
-	if (net->rules)
-		printf("%s the rules of %u networks without a box\n", removed, net->rules);
-	if (net->repaired)
-		printf("%s the rules of %u networks that somebody flushed\n",
-			gc->dry ? "would make again" : "made again", net->repaired);
+	print_count(removed, counts, "mark of a box that is not there",
+		"marks of boxes that are not there");
+	print_count(removed, net->leases, "address and link of a network",
+		"addresses and links of networks");
+	print_count(removed, net->links, "link of no box", "links of no box");
+	print_count(removed, net->rules, "set of rules of a network without a box",
+		"sets of rules of networks without a box");
+	print_count(gc->dry ? "would make again" : "made again", net->repaired,
+		"set of rules that somebody flushed", "sets of rules that somebody flushed");
 	if (!gc->n && !counts && !net->leases && !net->links && !net->rules && !net->repaired)
 		printf("no dead box left anything\n");
 }
@@ -67,10 +73,12 @@ static int collect(struct gc *gc, struct fail *f)
 	if (stat(LOGINBOX_RUN, &st) == 0) {
 		if (place_open(&place, f) < 0)
 			return -1;
+		screen_busy("looking for what dead boxes left ...");
 		n = sweep_all(&place, gc->dry ? SWEEP_DRY : SWEEP_WAIT, tell, gc);
 		gc->network.dry = gc->dry;
 		network_gc(&place, NULL, &gc->network, f);
 		place_close(&place);
+		screen_ready();
 	}
 	sum_up(gc, n - gc->n);
 	return fail_is_set(f) ? -1 : 0;

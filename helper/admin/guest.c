@@ -1,5 +1,6 @@
 #include "helper/admin/guest.h"
 
+#include "helper/admin/screen.h"
 #include "helper/keeper/visit.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/schedule.h"
@@ -28,7 +29,7 @@ int guest_read(struct guest_words *out, const struct admin_verb *verb, int argc,
 		return code;
 	if (n + 1 < argc)
 		out->command = argv + n + 1;
-	return admin_is_root(verb->name) ? EXIT_DONE : EXIT_REFUSED;
+	return admin_is_root(verb->name) ? admin_config(verb, out->conf_dir) : EXIT_REFUSED;
 }
 
 /* From the program's process, which has become the user by then. */
@@ -104,7 +105,10 @@ int guest_run(const struct plan *plan, const char *service, const char *id, char
 		schedule_reset(&f);
 	umask(077);
 	fflush(stdout);
-	if (fail_is_set(&f) || visit_enter(&v, &f) < 0 || visit_run(&v, &program, &status, &f) < 0)
+	screen_busy("%s the box of %s ...", id ? "entering" : "making", plan->account->name);
+	int entered = fail_is_set(&f) ? -1 : visit_enter(&v, &f);
+	screen_ready();
+	if (entered < 0 || visit_run(&v, &program, &status, &f) < 0)
 		return admin_fail(&f);
 	return visit_end_as(status);
 }

@@ -3,6 +3,7 @@
  */
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
+#include "helper/admin/screen.h"
 #include "helper/admin/written.h"
 #include "helper/policy/plan.h"
 #include "helper/policy/policy.h"
@@ -79,7 +80,8 @@ static void print_all_json(const struct boxes *boxes, const char *(*now)(const s
 
 static void print_table(const struct boxes *boxes)
 {
-	char old[24];
+	char old[24], user[24], box[24];
+	size_t others = 0;
 
 	if (!boxes->n) {
 		printf("no box lives\n");
@@ -88,10 +90,15 @@ static void print_table(const struct boxes *boxes)
 	printf("%-8s  %-16s  %-14s  %8s  %5s  %8s\n", "ID", "USER", "BOX", "SESSIONS", "AGE", "INIT");
 	for (size_t i = 0; i < boxes->n; i++) {
 		const struct wire_state *b = &boxes->at[i];
-		printf("%-8s  %-16s  %-14s  %8u  %5s  %8u%s\n", b->id, b->user, b->box,
+		printf("%-8s  %-16s  %-14s  %8u  %5s  %8u%s\n", b->id,
+			screen_fit(user, sizeof(user), b->user, 16),
+			screen_fit(box, sizeof(box), b->box, 14),
 			b->n_sessions, age(old, sizeof(old), b->age_s), b->init_pid,
-			is_other(b) ? "  of another version" : "");
+			is_other(b) ? "  *" : "");
+		others += is_other(b);
 	}
+	if (others)
+		printf("*: made before an upgrade; no login joins it\n");
 }
 
 /*
@@ -116,7 +123,10 @@ static const char *policy_now(const struct wire_state *b)
 		r.door = DOOR_SHELL;
 	if (account_by_name(&r.account, b->user, &f) < 0)
 		return answer;
-	if (policy_load(&policy, NULL, &f) == 0 && plan_make(&plan, policy, &r, &f) == 0) {
+	/* One that is not valid refuses everybody. */
+	if (policy_load(&policy, NULL, &f) < 0)
+		answer = "refuses";
+	else if (plan_make(&plan, policy, &r, &f) == 0) {
 		answer = plan.verdict == VERDICT_BOX && strcmp(plan.hash, b->hash) == 0 ? "same"
 			: plan.verdict == VERDICT_BOX                                ? "changed"
 			: plan.verdict == VERDICT_DENY                               ? "refuses"
@@ -135,7 +145,7 @@ static void print_policy(const char *answer)
 	else if (strcmp(answer, "no box") == 0)
 		printf("policy    changed since: a new login gets no box\n");
 	else if (strcmp(answer, "refuses") == 0)
-		printf("policy    changed since: a new login is refused\n");
+		printf("policy    changed since: a new login is refused (see loginbox check)\n");
 	else if (strcmp(answer, "same") == 0)
 		printf("policy    as when the box was made: a new login joins where it is shared\n");
 }
@@ -191,8 +201,11 @@ int admin_status(const struct admin_verb *verb, int argc, char **argv)
 		return code;
 	if (boxes_find(&boxes, which, &f) < 0)
 		return admin_fail(&f);
-	for (size_t i = 0; i < boxes.n; i++)
+	for (size_t i = 0; i < boxes.n; i++) {
+		screen_busy("counting what box %s wrote ...", boxes.at[i].id);
 		written_count(&boxes.at[i]);
+	}
+	screen_ready();
 	if (json)
 		print_all_json(&boxes, policy_now);
 	else if (!boxes.n)

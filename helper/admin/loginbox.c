@@ -22,13 +22,17 @@ static const struct admin_verb verbs[] = {
 		"                       [--diff CONF] [--config DIR]",
 		"which rule a login gets, and what the box is", admin_explain,
 		"Nothing is changed and nobody is asked but the policy and the name services.\n"
+		"S is the PAM service (sshd), U the caller of su or sudo (root).\n"
 		"--diff shows only what changes against the file CONF in loginbox.conf's place." },
 	{ "try", "USER [--config DIR] [-- CMD...]", "a real box and a shell in it, without PAM",
-		admin_try },
-	{ "enter", "USER|ID [--config DIR] [-- CMD...]", "a shell in a box that lives", admin_enter },
+		admin_try,
+		"Without CMD the user's login shell. Ends with the status of what ran." },
+	{ "enter", "USER|ID [--config DIR] [-- CMD...]", "a shell in a box that lives", admin_enter,
+		"Without CMD the user's login shell. Ends with the status of what ran." },
 	{ "list", "[--json]", "the boxes that live", admin_list },
-	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status },
-	{ "kill", "USER|ID", "end a box; returns when it is gone", admin_kill },
+	{ "status", "[USER|ID] [--json]", "one box, its sessions and what it uses", admin_status,
+		"Without a word all boxes; inside a box that one." },
+	{ "kill", "USER|ID [--json]", "end a box; returns when it is gone", admin_kill },
 	{ "gc", "[--dry-run] [--json]", "remove what dead boxes left", admin_gc,
 		"A login does it for its own user, a box that ends now and then for all." },
 	{ "logs", "USER|ID|--summary [--file FILE]", "the log lines of a user or a box", admin_logs,
@@ -151,6 +155,22 @@ int admin_fail(const struct fail *f)
 	}
 }
 
+int admin_config(const struct admin_verb *verb, const char *dir)
+{
+	if (!dir)
+		return EXIT_DONE;
+	if (!admin_is_root("--config"))
+		return EXIT_REFUSED;
+	if (dir[0] != '/')
+		return wrong_call(verb, "--config wants an absolute path, not", dir);
+	/* To check it is to say what is wrong with it, this too. */
+	if (access(dir, F_OK) == 0 || verb->run == admin_check)
+		return EXIT_DONE;
+	struct fail f = FAIL_BY("");
+	fail_sys(&f, "open", dir);
+	return admin_fail(&f);
+}
+
 bool admin_is_root(const char *what)
 {
 	if (geteuid() == 0)
@@ -170,13 +190,18 @@ int admin_finish(int code)
 int main(int argc, char **argv)
 {
 	title_take(argc, argv); /* for a keeper that a verb may make */
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+	bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0);
+
+	if (help && argc == 2) {
 		print_usage(stdout);
 		return admin_finish(EXIT_DONE);
 	}
+	/* `help VERB` is `VERB --help`. */
+	argc -= help;
+	argv += help;
 	for (size_t i = 0; argc >= 2 && i < N_VERBS; i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
-			return admin_finish(wants_help(argc - 1, argv + 1)
+			return admin_finish(help || wants_help(argc - 1, argv + 1)
 					? print_help(&verbs[i])
 					: verbs[i].run(&verbs[i], argc - 1, argv + 1));
 	if (argc >= 2) {

@@ -5,6 +5,7 @@
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
 #include "helper/admin/logs_summary.h"
+#include "helper/admin/screen.h"
 #include "lib/base/own.h"
 
 #include <errno.h>
@@ -163,6 +164,8 @@ int admin_logs(const struct admin_verb *verb, int argc, char **argv)
 	if (!admin_is_root(verb->name))
 		return EXIT_REFUSED;
 	int result = 0;
+	if (summarises)
+		screen_busy("counting the log's lines ...");
 	if (file)
 		result = show_file(file, wanted, &n, &f);
 	else if (has_journal())
@@ -173,6 +176,8 @@ int admin_logs(const struct admin_verb *verb, int argc, char **argv)
 	if (result == 0 && !n)
 		result = fail_say(&f, FAIL_SYSTEM, "find log lines", all.which ? all.which : "",
 			all.which ? "there is none of this user or box" : "there is none of ours");
+	if (summarises)
+		screen_ready();
 	if (summarises && n)
 		logs_summary_print(&summary);
 	return result < 0 ? admin_fail(&f) : EXIT_DONE;

@@ -1,5 +1,6 @@
 #include "helper/admin/logs_summary.h"
 
+#include "helper/admin/screen.h"
 #include "lib/base/text.h"
 
 #include <stdio.h>
@@ -66,12 +67,17 @@ static int by_count(const void *a, const void *b)
 
 void logs_summary_print(struct logs_summary *all)
 {
+	char user[24], box[24], rule[24];
+
 	if (all->n)
 		qsort(all->rows, all->n, sizeof(*all->rows), by_count);
 	printf("%7s  %-16s  %-15s  %-15s  %s\n", "LOGINS", "USER", "BOX", "RULE", "RESULT");
 	for (unsigned i = 0; i < all->n; i++) {
 		const struct logs_row *r = &all->rows[i];
-		printf("%7u  %-16.16s  %-15.15s  %-15.15s  %.16s\n", r->count, r->user, r->box, r->rule,
+		printf("%7u  %-16s  %-15s  %-15s  %.16s\n", r->count,
+			screen_fit(user, sizeof(user), r->user, 16),
+			screen_fit(box, sizeof(box), r->box, 15),
+			screen_fit(rule, sizeof(rule), r->rule, 15),
 			strcmp(r->result, "monitored") == 0 ? "would get it" : r->result);
 	}
 	free(all->rows);

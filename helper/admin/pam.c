@@ -196,6 +196,8 @@ static int add(struct service *s, struct fail *f)
 	if (keep_copy(s, f) < 0 || replace(s, text, f) < 0)
 		return -1;
 	printf("%s: added; logins through it follow the policy from now on\n", s->name);
+	if (faccessat(AT_FDCWD, LOGINBOX_RUN "/off", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		printf("%s: but nobody is boxed yet: run 'loginbox on'\n", s->name);
 	return 0;
 }
 
@@ -249,6 +251,8 @@ int admin_pam(const struct admin_verb *verb, int argc, char **argv)
 	bool adds = argc > 1 && strcmp(argv[1], "add") == 0;
 
 	if (argc < 3 || (!adds && strcmp(argv[1], "remove") != 0)) {
+		if (argc > 2)
+			fprintf(stderr, "loginbox: pam knows 'add' and 'remove' only\n");
 		fprintf(stderr, "usage: loginbox %s %s\n", verb->name, verb->usage);
 		return EXIT_CALLED_WRONGLY;
 	}

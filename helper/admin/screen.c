@@ -23,6 +23,14 @@ const char *screen_colour(enum screen_colour colour)
 	return is_screen(STDOUT_FILENO) && !(no && *no) ? codes[colour] : "";
 }
 
+const char *screen_fit(char *out, size_t size, const char *name, size_t width)
+{
+	bool fits = strlen(name) <= width;
+
+	snprintf(out, size, "%.*s%s", (int)(fits ? width : width - 1), name, fits ? "" : "+");
+	return out;
+}
+
 void screen_busy(const char *format, ...)
 {
 	char line[LINE_MAX_SHOWN];

@@ -28,6 +28,7 @@
 #include <sys/wait.h>
 
 #define LIMIT_MS 60000
+#define WHAT_COLUMN 27
 
 struct selftest {
 	struct ways_bait bait;
@@ -152,8 +153,16 @@ static const struct setting *opened_by(const struct way *way, const struct box *
 static void print_line(const char *word, enum screen_colour colour, const struct way *way,
 	const char *why)
 {
-	printf("%s%-6s%s %-18s  %s%s%s\n", screen_colour(colour), word, screen_colour(SCREEN_PLAIN),
-		way->name, way->what, *why ? ": " : "", why);
+	/* What does not fit a screen's line stands in the next one. */
+	bool fits = WHAT_COLUMN + strlen(way->what) + strlen(": ") + strlen(why) <= 80;
+
+	printf("%s%-6s%s %-18s  %s", screen_colour(colour), word, screen_colour(SCREEN_PLAIN),
+		way->name, way->what);
+	if (*why && fits)
+		printf(": %s", why);
+	else if (*why)
+		printf(":\n%*s%s", WHAT_COLUMN, "", why);
+	printf("\n");
 }
 
 /* Returns how many ways are open against the policy's word, or could not be judged. */
@@ -260,6 +269,8 @@ int admin_selftest(const struct admin_verb *verb, int argc, char **argv)
 	}
 	if (!admin_is_root("selftest"))
 		return EXIT_REFUSED;
+	if ((code = admin_config(verb, conf_dir)) != EXIT_DONE)
+		return code;
 	title_take(argc, argv);
 	return selftest(user, service, conf_dir);
 }

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/if_ether.h>
 #include <linux/perf_event.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -319,6 +321,36 @@ static enum way_answer reach_port(const struct ways_bait *bait, char *why, size_
 	return done == 0 ? OPEN("a port of the host's loopback answers") : WAY_HELD;
 }
 
+/* The flags of lo, as they are: nothing is changed, but it is asked for as if. */
+static enum way_answer change_network(const struct ways_bait *bait, char *why, size_t size)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)bait;
+	if (fd < 0)
+		return WAY_HELD;
+	int done = ioctl(fd, SIOCGIFFLAGS, &request) < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
+	close(fd);
+	return done == 0 ? OPEN("links, addresses and rules of the network can be changed") : WAY_HELD;
+}
+
+static enum way_answer send_raw(const struct ways_bait *bait, char *why, size_t size)
+{
+	static const int families[] = { AF_PACKET, AF_INET, AF_INET6 };
+
+	(void)bait;
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		int fd = socket(families[i], SOCK_RAW | SOCK_CLOEXEC,
+			families[i] == AF_PACKET ? htons(ETH_P_ALL) : IPPROTO_RAW);
+		if (fd < 0)
+			continue;
+		close(fd);
+		return OPEN("packets with any sender can be made");
+	}
+	return WAY_HELD;
+}
+
 static enum way_answer reach_daemons(const struct ways_bait *bait, char *why, size_t size)
 {
 	static const char *const paths[] = { "/run/dbus/system_bus_socket", "/run/systemd/private",
@@ -391,6 +423,9 @@ const struct way ways[] = {
 		have_capabilities },
 	{ "reach-abstract", "abstract sockets of the host", KEY_NETWORK, "none", reach_abstract },
 	{ "reach-port", "ports of the host's loopback", KEY_NETWORK, "none", reach_port },
+	{ "change-network", "links, addresses and rules of networks", KEY_CAPABILITIES, "none",
+		change_network },
+	{ "send-raw", "packets in another's name", KEY_CAPABILITIES, "none", send_raw },
 	{ "reach-daemons", "sockets of the host's daemons", KEY_RUN, "minimal", reach_daemons },
 	{ "read-kernel", "secrets of the kernel in /proc", KEY_PROC, "masked", read_kernel },
 	{ "write-kernel", "settings of the kernel in /proc", KEY_PROC, "masked", write_kernel },

@@ -90,6 +90,73 @@ def every_expectation_that_is_shown_can_be_read():
     equal([line for line in lines if not EXPECT.match(line)], [], "lines that are none")
 
 
+def usages():
+    """{verb: its options}, as the command itself says them."""
+    found = {}
+    for line in said("--help").splitlines():
+        if line.startswith("  "):
+            verb = line.split()[0]
+            found[verb] = set(re.findall(r"--[a-z-]+", said(verb, "--help").split("\n\n")[0]))
+    return found
+
+
+def said(*words):
+    return subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=60,
+                          check=True).stdout
+
+
+@test
+def the_synopsis_of_the_command_is_its_usage():
+    """That of selftest once lacked both options."""
+    text = read(os.path.join(TOP, "helper/admin/loginbox.8"))
+    synopsis = text.split(".Sh SYNOPSIS\n")[1].split(".Sh DESCRIPTION")[0]
+    shown = {}
+    for part in synopsis.split(".Nm\n")[1:]:
+        verbs = re.match(r"\.Cm (\S+(?: \| off| on)?(?: \| \S+)?)", part).group(1)
+        options = {f"-{name}" for name in re.findall(r"Fl (-[a-z]+[a-z-]*)", part)}
+        for verb in verbs.split(" | ") if verbs.startswith("off") else verbs.split()[:1]:
+            shown[verb] = options
+    shown.pop("help")
+    equal(shown, usages(), "verbs and options")
+
+
+def complete(*words):
+    """What bash offers for the last word."""
+    script = ('source "$1"; shift; PATH=$1:$PATH; shift; COMP_WORDS=(loginbox "$@"); COMP_CWORD=$#;'
+              '_loginbox; printf "%s\\n" "${COMPREPLY[@]}"')
+    out = subprocess.run(["bash", "-c", script, "bash", os.path.join(TOP, "etc/completions/loginbox"),
+                          os.path.dirname(COMMAND), *words], capture_output=True, text=True,
+                         timeout=60, check=True)
+    equal(out.stderr, "", f"{words}: stderr")
+    return set(out.stdout.split())
+
+
+@test
+def the_completion_offers_what_the_command_takes():
+    """It once offered --config to verbs that have none, and no other option."""
+    verbs = usages()
+    equal(complete(""), {"help", *verbs}, "verbs")
+    equal(complete("che"), {"check"}, "a verb that was begun")
+    for verb, options in verbs.items():
+        equal(complete(verb, "--"), {"--help", *options}, f"options of {verb}")
+    equal(complete("help", "sel"), {"selftest"}, "help of a verb")
+    true("root" in complete("explain", "ro"), "a user")
+    equal(complete("pam", ""), {"add", "remove"}, "pam")
+    equal(complete("check", "--config", "/etc/secu"), {"/etc/security"}, "a directory")
+    equal(complete("explain", "root", "--rhost", ""), set(), "an address is the caller's to say")
+
+
+# What pages of Linux-PAM have, in their order; ours has more in between.
+PAM_SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "MODULE TYPES PROVIDED",
+                "PAM RETURN VALUES", "FILES", "EXAMPLES", "SEE ALSO")
+
+
+@test
+def the_page_of_the_module_has_the_sections_of_linux_pam_in_their_order():
+    sections = re.findall(r"^\.Sh (.*)$", read(os.path.join(TOP, "pam/pam_loginbox.8")), re.M)
+    equal(tuple(name for name in sections if name in PAM_SECTIONS), PAM_SECTIONS, "sections")
+
+
 @test
 def every_page_is_named_by_another():
     texts = {path: read(path) for path in pages()}

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """What every verb of loginbox prints, word for word: files in verbs/, one for each call.
 
-With UPDATE=1 (and tests/host --top-writable) the files are written anew.
+`tests/host --top-writable -- env UPDATE=1 python3 THIS` writes the files anew.
 """
 
 import os
+import pty
 import re
+import select
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,6 +21,7 @@ import report  # noqa: E402
 from report import equal, test, true  # noqa: E402
 from ssh import background, run  # noqa: E402
 
+EXPECT = "/etc/security/loginbox.expect"
 GOLDEN = os.path.join(HERE, "verbs")
 UPDATE = os.environ.get("UPDATE") == "1"
 POLICY = """[global]
@@ -43,12 +47,13 @@ comment = everybody who takes the course
 CHANGING = (
     (r"\b[0-9a-f]{32}\b", "HASH"),
     (r"\b[0-9a-f]{8}\b(?! mode)", "BOXID"),
-    (r"(?<=init )      \d+", "      PID"),
-    (r"(?<=process )\d+", "PID"),
+    (r"(?<=^init      )\d+", "PID"),
+    (r"(?<=process )\d+(?=,)", "PID"),
     (r"(?<=_pid\": )\d+|(?<=\"pid\": )\d+", "0"),
     (r"(?<=_s\": )\d+", "0"),
     (r" +\d+s +\d+$", "     AGE       PID"),
     (r"\b\d+s$|(?<=since )\d+s", "AGE"),
+    (r" ms=\d+", " ms=N"),
     (r"size=\d+", "size=N"),
     (r"(?<=\d:)\d\d+ ", "N "),
 )
@@ -67,12 +72,13 @@ def written(out):
                    if "  (default" not in line and "/base.conf:" not in line)
 
 
-def golden(name, *words, lines=None, keep=lambda out: out):
+def golden(name, *words, lines=None, keep=lambda out: out, uid=None, called=None):
     """The call prints what the file says: all of it, or the first lines."""
-    done = run(["loginbox", *words])
+    who = ["setpriv", f"--reuid={uid}", "--clear-groups"] if uid else []
+    done = run([*who, "loginbox", *words])
     out = done.stdout
     said = "".join((steady(keep(out)) + steady(done.stderr)).splitlines(keepends=True)[:lines])
-    seen = f"$ loginbox {' '.join(words)}\n{said}= {done.returncode}\n"
+    seen = f"$ loginbox {called or ' '.join(words)}\n{said}= {done.returncode}\n"
     path = os.path.join(GOLDEN, name)
     if UPDATE:
         with open(path, "w", encoding="utf-8") as file:
@@ -96,6 +102,15 @@ def wrong_calls():
     golden("wrong.option", "check", "--heer")
     golden("wrong.word", "kill")
     golden("wrong.value", "explain", "alice", "--rhost")
+    golden("wrong.pam", "pam", "drop", "su")
+    golden("wrong.config", "check", "--config", "policy")
+
+
+@test
+def a_policy_elsewhere_that_is_not_there():
+    golden("check.nowhere", "check", "--config", "/nowhere")
+    for verb in ("explain", "try", "enter", "selftest"):
+        golden(f"{verb}.nowhere", verb, "alice", "--config", "/nowhere")
 
 
 @test
@@ -108,6 +123,12 @@ def check():
     host.write_policy(POLICY.replace("staffers", "stafers"))
     golden("check.warning", "check")
     host.write_policy(POLICY)
+    hostfiles.write(EXPECT, "alice | ulimit -n | exit 0 | stdout ^512$\n"
+                    "alice | ls /sys/class/net | exit 0 | stdout ^lo$\n")
+    golden("check.run", "check", "--run")
+    hostfiles.write(EXPECT, "alice | ulimit -n | exit 0 | stdout ^1024$\nalice | false\n")
+    golden("check.run.broken", "check", "--run")
+    os.unlink(EXPECT)
 
 
 @test
@@ -121,6 +142,53 @@ def explain():
 
 
 @test
+def try_and_selftest():
+    golden("try", "try", "alice", "--", "sh", "-c", "hostname; exit 7")
+    golden("try.none", "try", "bob")
+    golden("try.unknown", "try", "mallory")
+    golden("selftest", "selftest", "alice")
+    golden("selftest.none", "selftest", "bob")
+    host.write_policy(POLICY + "[box lax]\nseccomp = none\n"
+                      "[rule lax]\nuser = bob\nservice = !cron\nbox = lax\n")
+    golden("selftest.given", "selftest", "bob")
+    host.write_policy(POLICY)
+
+
+@test
+def logs_of_a_box_and_all_of_them_counted():
+    login = ("Nov 23 09:00:0{0} host sshd[{0}]: pam_loginbox(sshd:session): box={1} id={2} "
+             "rule={3}@/etc/security/loginbox.conf:15 user={4} uid=2001 rhost=10.0.0.7 "
+             "mode=enforce result={5} ms=4\n")
+    hostfiles.write("/tmp/log", "".join((
+        login.format(1, "student", "7f3a91c2", "students", "alice", "entered"),
+        login.format(2, "student", "7f3a91c2", "students", "alice", "entered"),
+        "Nov 23 09:00:03 host sshd[3]: Accepted publickey for alice\n",
+        login.format(4, "student-of-a-long-name", "0", "a-rule-of-a-long-name",
+                     "somebody-of-a-very-long-name", "monitored"))))
+    golden("logs", "logs", "alice", "--file", "/tmp/log")
+    golden("logs.id", "logs", "7f3a91c2", "--file", "/tmp/log")
+    golden("logs.summary", "logs", "--summary", "--file", "/tmp/log")
+    golden("logs.unknown", "logs", "bob", "--file", "/tmp/log")
+    golden("logs.nowhere", "logs", "bob", "--file", "/nowhere")
+    os.unlink("/tmp/log")
+
+
+def dead_box():
+    os.makedirs("/run/loginbox/boxes/2001/0000dead", 0o700)
+    hostfiles.write("/run/loginbox/boxes/2001/0000dead/note", "keeper 1 1 boot\n", 0o600)
+
+
+@test
+def gc():
+    golden("gc.none", "gc")
+    dead_box()
+    golden("gc.dry-run", "gc", "--dry-run")
+    golden("gc.json", "gc", "--json")
+    dead_box()
+    golden("gc", "gc")
+
+
+@test
 def list_status_and_kill():
     golden("list.none", "list")
     golden("list.none.json", "list", "--json")
@@ -130,9 +198,23 @@ def list_status_and_kill():
         with background("alice", "echo ready; exec sleep 600") as session:
             session.read_line()
             golden("list", "list")
+            golden("list.json", "list", "--json")
+            golden("status", "status")
+            golden("status.json", "status", "alice", "--json")
+            golden("enter", "enter", "alice", "--", "sh", "-c", "ulimit -n; exit 7")
+            host.write_policy(POLICY.replace("512", "1024"))
+            golden("status.changed", "status", "alice", lines=3)
+            golden("enter.changed", "enter", "alice")
+            host.write_policy(POLICY.replace("nofile", "nofiles"))
+            golden("status.broken", "status", "alice", lines=3)
+            host.write_policy(POLICY)
             golden("kill", "kill", "alice")
+        with background("alice", "echo ready; exec sleep 600") as session:
+            session.read_line()
+            golden("kill.json", "kill", "2001", "--json")
         host.switch_off("sshd")
     golden("kill.unknown", "kill", "alice")
+    golden("enter.unknown", "enter", "alice")
 
 
 @test
@@ -147,6 +229,8 @@ def pam():
 @test
 def off_and_on():
     golden("off", "off")
+    golden("pam.add.off", "pam", "add", "su")
+    run(["loginbox", "pam", "remove", "su"])
     golden("on", "on")
     golden("on.again", "on")
 
@@ -169,10 +253,14 @@ def doctor():
 
 @test
 def an_ordinary_user():
-    for name, words in (("user.doctor", "doctor"), ("user.off", "off"), ("user.list", "list")):
-        done = run(["setpriv", "--reuid=2002", "--clear-groups", "loginbox", words])
-        equal(done.returncode, 101, f"{name}: exit status")
-        equal((done.stdout, len(done.stderr.splitlines())), ("", 1), f"{name}: one line on stderr")
+    for verb, *words in (("check", "--here"), ("check", "--run"), ("explain", "bob", "--config", "/etc"),
+                         ("try", "bob"), ("enter", "bob"), ("list",), ("status",), ("kill", "bob"),
+                         ("gc",), ("logs", "bob"), ("pam", "add", "su"), ("doctor",),
+                         ("selftest", "bob"), ("off",), ("on",)):
+        golden(f"user.{verb}{''.join(words[:1]) if verb == 'check' else ''}", verb, *words, uid=2002)
+        done = run(["setpriv", "--reuid=2002", "--clear-groups", "loginbox", verb, *words])
+        equal((done.returncode, done.stdout, len(done.stderr.splitlines())), (101, "", 1),
+              f"{verb}: exit status, and one line on stderr")
 
 
 @test
@@ -182,7 +270,8 @@ def nothing_but_steps_and_json_is_wider_than_a_screen():
         with open(os.path.join(GOLDEN, name), encoding="utf-8") as file:
             lines = [line for line in file.read().splitlines()[1:]
                      if not line.startswith("loginbox: ")]
-        if name.startswith(("help", "list", "status", "wrong", "kill", "off", "on", "pam")) \
+        if name.startswith(("help", "list", "status", "wrong", "kill", "off", "on", "pam", "gc",
+                            "try", "enter", "selftest", "logs.summary")) \
                 and not name.endswith("json"):
             wide += [f"{name}: {line}" for line in lines if len(line) > 80]
     equal(wide, [], "lines of more than 80 columns")
@@ -193,7 +282,67 @@ def every_verb_has_a_golden_file():
     names = os.listdir(GOLDEN)
     for line in run(["loginbox", "--help"]).stdout.splitlines():
         if line.startswith("  "):
-            true(f"help.{line.split()[0]}" in names, f"help of {line.split()[0]}")
+            verb = line.split()[0]
+            true(f"help.{verb}" in names, f"help of {verb}")
+            with open(os.path.join(GOLDEN, verb if verb != "pam" else "pam.add"),
+                      encoding="utf-8") as file:
+                true(file.readline().startswith(f"$ loginbox {verb}"), f"what {verb} prints")
+
+
+def on_a_terminal(*words):
+    """What goes to stderr when that is a terminal."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run(["loginbox", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=theirs, timeout=60, check=False, env=dict(os.environ, TERM="xterm"))
+    os.close(theirs)
+    said = b"" if not select.select([ours], [], [], 0)[0] else os.read(ours, 65536)
+    os.close(ours)
+    return done, said.decode()
+
+
+@test
+def what_takes_its_time_says_so_on_a_terminal_and_wipes_it_out():
+    hostfiles.write(EXPECT, "alice | true | exit 0\n")
+    hostfiles.write("/tmp/log", "")
+    with host.Sshd():
+        host.switch_on("sshd")
+        with background("alice", "echo ready; exec sleep 600") as session:
+            session.read_line()
+            for busy, *words in (("alice: true", "check", "--run"), ("looking ...", "doctor"),
+                                 ("asking this kernel", "check", "--here"),
+                                 ("counting what box", "status"), ("trying", "selftest", "alice"),
+                                 ("making the box of alice", "try", "alice", "--", "true"),
+                                 ("counting the log's lines", "logs", "--summary", "--file", "/tmp/log"),
+                                 ("looking for what dead boxes left", "gc"),
+                                 ("of alice ...", "kill", "alice")):
+                done, said = on_a_terminal(*words)
+                true(busy in said, f"{words}: says that it is busy", said)
+                last = said.rsplit("\r\033[K", 1)[1].replace("\r\n", "\n")
+                true(last == "" or last.startswith("loginbox: "), f"{words}: wiped out", said)
+        host.switch_off("sshd")
+    os.unlink("/tmp/log")
+    os.unlink(EXPECT)
+
+
+@test
+def help_by_either_word():
+    for words in (("help", "check"), ("check", "--help"), ("help", "check", "--here")):
+        golden("help.check", *words, called="check --help")
+    golden("wrong.help", "help", "chekc", lines=2)
+
+
+@test
+def names_that_do_not_fit_a_table_are_cut_and_said_to_be():
+    host.write_policy("[box student-of-the-evening-course]\nnetwork = none\n"
+                      "[rule all]\nuser = alice\nbox = student-of-the-evening-course\n")
+    with host.Sshd():
+        host.switch_on("sshd")
+        with background("alice", "echo ready; exec sleep 600") as session:
+            session.read_line()
+            golden("list.long", "list")
+            run(["loginbox", "kill", "alice"])
+        host.switch_off("sshd")
+    host.write_policy(POLICY)
 
 
 if __name__ == "__main__":
