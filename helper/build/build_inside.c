@@ -13,6 +13,7 @@ static step_do *const doing[] = {
 	[STEP_ATTR] = step_attr,
 	[STEP_TREE] = step_copy,
 	[STEP_TMPFS] = step_tmpfs,
+	[STEP_LAYER] = step_copy,
 	[STEP_SCRATCH] = step_scratch,
 	[STEP_DROP] = step_drop,
 	[STEP_COVER] = step_cover,

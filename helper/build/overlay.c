@@ -1,6 +1,7 @@
 /*
  * writes = discard and keep: one overlay for each mount of the tree, its lower directory the
- * host's mount, its upper one in a tmpfs of the box's or in the kept directory.
+ * host's mount, its upper one in a tmpfs of the box's or in the kept directory. And a tmpfs
+ * with `copy-up`: an overlay over what it covers, with a tmpfs of its own.
  */
 #include "helper/build/inside.h"
 #include "helper/build/keep.h"
@@ -103,16 +104,38 @@ static int make_overlay(int uppers, bool kept, const struct step *s, struct fail
 	return mount_new("overlay", options, s->attr, f);
 }
 
+/* A tmpfs for upper directories, attached: the kernel takes no other. */
+static int open_scratch(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD scratch = inside_tmpfs(in, s, ATTR_FRESH, f);
+	OWN_FD target = tree_open(SCRATCH);
+
+	if (scratch < 0 || target < 0)
+		return fail_sys(f, "open", SCRATCH);
+	return mount_attach(scratch, target, ATTR_FRESH, SCRATCH, f) < 0 ? -1 : take_fd(&scratch);
+}
+
+static int close_scratch(struct fail *f)
+{
+	return sys_umount(SCRATCH, MNT_DETACH) < 0 ? fail_sys(f, "let go of", SCRATCH) : 0;
+}
+
+static int make_layer(struct inside *in, const struct step *s, struct fail *f)
+{
+	OWN_FD scratch = open_scratch(in, &(struct step){ .size = s->size }, f);
+	OWN_FD overlay = scratch < 0 ? -1 : make_overlay(scratch, false, s, f);
+
+	if (overlay < 0 || inside_note_fresh(in, overlay, f) < 0 || close_scratch(f) < 0)
+		return -1;
+	return take_fd(&overlay);
+}
+
 static int open_uppers(struct inside *in, const struct step *s, bool *kept, struct fail *f)
 {
 	*kept = in->plan->keep_dir[0] != '\0';
 	if (*kept)
 		return keep_open(in->plan, f);
-	OWN_FD scratch = inside_tmpfs(in, s, ATTR_FRESH, f);
-	OWN_FD target = tree_open(SCRATCH);
-	if (scratch < 0 || target < 0)
-		return fail_sys(f, "open", SCRATCH);
-	return mount_attach(scratch, target, ATTR_FRESH, SCRATCH, f) < 0 ? -1 : take_fd(&scratch);
+	return open_scratch(in, s, f);
 }
 
 int overlay_gather(struct inside *in, struct fail *f)
@@ -124,6 +147,8 @@ int overlay_gather(struct inside *in, struct fail *f)
 		const struct step *s = &in->plan->steps[i];
 		if (s->op == STEP_UPPER && (uppers = open_uppers(in, s, &kept, f)) < 0)
 			return -1;
+		if (s->op == STEP_LAYER && (in->copies[i] = make_layer(in, s, f)) < 0)
+			return -1;
 		if (s->op != STEP_OVERLAY)
 			continue;
 		in->copies[i] = make_overlay(uppers, kept, s, f);
@@ -133,7 +158,7 @@ int overlay_gather(struct inside *in, struct fail *f)
 	}
 	if (uppers < 0 || kept)
 		return 0;
-	return sys_umount(SCRATCH, MNT_DETACH) < 0 ? fail_sys(f, "let go of", SCRATCH) : 0;
+	return close_scratch(f);
 }
 
 int step_overlay(struct inside *in, const struct step *s, struct fail *f)

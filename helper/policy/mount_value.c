@@ -83,9 +83,12 @@ static bool tmpfs_option(struct reading *r, const char *word)
 	}
 	if (text_starts(word, "mode="))
 		return tmpfs_mode(r, word + 5);
+	if (strcmp(word, "copy-up") == 0)
+		return r->out->copy_up = true;
 	r->out->attr |= attr_of(word);
 	return attr_of(word) ? true
-			     : no(r, "'%s' is no option: size=, mode=, ro, noexec, nosuid, nodev", word);
+			     : no(r, "'%s' is no option: size=, mode=, copy-up, ro, noexec, nosuid, "
+				     "nodev", word);
 }
 
 static bool home_option(struct reading *r, const char *word)
@@ -143,8 +146,12 @@ bool mount_value_tmpfs(struct mount_value *out, const char *text, char *why, siz
 	*out = (struct mount_value){ .attr = 0 };
 	if (!text_copy(copy, sizeof(copy), text))
 		return no(&r, "it is too long");
-	return read_path(&r, out->target, sizeof(out->target), strsep(&rest, ":")) &&
-		read_options(&r, rest, tmpfs_option);
+	if (!read_path(&r, out->target, sizeof(out->target), strsep(&rest, ":")) ||
+		!read_options(&r, rest, tmpfs_option))
+		return false;
+	return out->copy_up && out->mode
+		? no(&r, "'copy-up' keeps the mode of what is covered: mode= contradicts it")
+		: true;
 }
 
 bool mount_value_options(uint64_t *attr, const char *text, char *why, size_t size)

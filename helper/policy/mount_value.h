@@ -20,6 +20,7 @@ struct mount_value {
 	uint64_t size; /* tmpfs: bytes, or percent of memory; 0: none was given */
 	bool percent;
 	mode_t mode; /* tmpfs: 0 for that of the covered directory */
+	bool copy_up; /* tmpfs: what is covered is seen in it */
 };
 
 /* `source:target[:options]`. False with one clause in `why`. */

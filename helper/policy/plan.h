@@ -37,6 +37,8 @@ enum step_op {
 	STEP_ATTR,   /* set mount attributes `attr` on `target` and all mounts below */
 	STEP_TREE,   /* the directory or file `source` of the host, seen at `target` with `attr` */
 	STEP_TMPFS,  /* fresh tmpfs at `target`: `size` bytes, `mode`, `attr` */
+	STEP_LAYER,  /* fresh tmpfs of `size` bytes at `target` in which directory `source` of the
+			host is seen, whose files go into it when they are written */
 	STEP_SCRATCH, /* one fresh tmpfs of `size` bytes seen, in two directories of `mode`,
 			 at `target` and at `source` (/tmp and /var/tmp) */
 	STEP_DROP,   /* the host's mounts at and below `target` are not in the box */

@@ -7,6 +7,7 @@
 #include "lib/linux/path.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -82,6 +83,31 @@ static int add_bind(struct tree *t, const struct setting *s, struct fail *f)
 		.flags = flags);
 }
 
+/* What `homes` covers would be seen again, and in a home names are the user's. */
+static bool shows_homes(const struct tree *t, const char *target)
+{
+	for (size_t i = 0; i < t->plan->n_steps; i++) {
+		const struct step *s = &t->plan->steps[i];
+		if (s->op == STEP_COVER && (word_is_at_or_below(target, s->target) ||
+						   word_is_below(s->target, target)))
+			return true;
+	}
+	return tree_is_in_home(t, target);
+}
+
+/* A tmpfs in which what it covers is seen: a layer over it. */
+static int add_layer(struct tree *t, const struct setting *s, struct step *layer, struct fail *f)
+{
+	char source[2100];
+
+	if (shows_homes(t, layer->target))
+		return refuse(s, f, "'copy-up' would show homes");
+	snprintf(source, sizeof(source), "%s%s", t->root, layer->target);
+	layer->op = STEP_LAYER;
+	layer->source = source;
+	return plan_add_step(t->plan, *layer, f);
+}
+
 static int add_tmpfs(struct tree *t, const struct setting *s, struct fail *f)
 {
 	struct mount_value value;
@@ -95,9 +121,13 @@ static int add_tmpfs(struct tree *t, const struct setting *s, struct fail *f)
 		return refuse(s, f, "its target is the user's home or above it; that is `home = tmpfs`");
 	uint64_t size = value.size ? plan_bytes_of(value.size, value.percent)
 				   : plan_bytes_of(TMPFS_PERCENT, true);
-	return ADD(.op = STEP_TMPFS, .target = target, .mode = value.mode, .size = size,
-		.attr = NOSUID | NODEV | value.attr,
-		.flags = STEP_COVERED_MODE | (tree_is_in_home(t, target) ? STEP_USERS_TARGET : 0));
+	struct step step = { .op = STEP_TMPFS, .target = target, .mode = value.mode, .size = size,
+		.attr = NOSUID | NODEV | value.attr };
+
+	if (value.copy_up)
+		return add_layer(t, s, &step, f);
+	step.flags = STEP_COVERED_MODE | (tree_is_in_home(t, target) ? STEP_USERS_TARGET : 0);
+	return plan_add_step(t->plan, step, f);
 }
 
 int plan_binds(struct tree *t, struct fail *f)

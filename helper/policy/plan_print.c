@@ -32,6 +32,7 @@ static const char *const verbs[] = {
 	[STEP_ATTR] = "flags",
 	[STEP_TREE] = "bind",
 	[STEP_TMPFS] = "tmpfs",
+	[STEP_LAYER] = "layer",
 	[STEP_SCRATCH] = "scratch",
 	[STEP_DROP] = "drop",
 	[STEP_COVER] = "cover",

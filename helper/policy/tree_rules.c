@@ -165,6 +165,25 @@ static bool read_mount(const struct setting *s, struct mount_value *out)
 	return key_id(s->key) == KEY_TMPFS && mount_value_tmpfs(out, s->text, why, sizeof(why));
 }
 
+/* Why a layer may not be laid over what the host has at `target`, or NULL. */
+static const char *refuse_layer(const struct box *box, const char *target)
+{
+	const struct setting *homes_in = get(box, KEY_HOMES_IN);
+
+	if (is_word(box, KEY_ROOT, "empty"))
+		return "'copy-up': with root = empty there is nothing that it covers";
+	if (own_tree(box, target))
+		return "'copy-up': the box has a tree of its own there, with nothing of the host's";
+	if (is_word(box, KEY_HOMES, "all"))
+		return NULL;
+	for (size_t i = 0; i < homes_in->value.n_items; i++) {
+		const char *item = homes_in->value.items[i].text;
+		if (word_is_at_or_below(target, item) || word_is_below(item, target))
+			return "'copy-up' would show homes";
+	}
+	return NULL;
+}
+
 static int check_mount(const struct box *box, size_t at, struct fail *f)
 {
 	const struct setting *s = box->all.labelled[at];
@@ -175,16 +194,24 @@ static int check_mount(const struct box *box, size_t at, struct fail *f)
 		return 0;
 	const char *why = refuse_target(box, value.target, bind);
 	const char *kind = bind ? "bind" : "tmpfs";
+	if (!why && value.copy_up)
+		why = refuse_layer(box, value.target);
 	if (why)
 		return WRONG(f, s, "%s.%s = %s: %s", kind, s->label, s->text, why);
 	if (bind && word_is_at_or_below(value.source, LOGINBOX_RUN))
 		return WRONG(f, s, "bind.%s = %s: the host's state of loginbox is never in a box",
 			s->label, s->text);
-	for (size_t i = 0; i < at; i++)
-		if (read_mount(box->all.labelled[i], &other) &&
-			word_is_at_or_below(other.target, value.target))
+	for (size_t i = 0; i < at; i++) {
+		const struct setting *before = box->all.labelled[i];
+		if (!read_mount(before, &other))
+			continue;
+		if (word_is_at_or_below(other.target, value.target))
 			return WRONG(f, s, "%s.%s = %s: it would cover %s, mounted before it at %s", kind,
-				s->label, s->text, other.target, box->all.labelled[i]->at);
+				s->label, s->text, other.target, before->at);
+		if (value.copy_up && word_is_below(value.target, other.target))
+			return WRONG(f, s, "%s.%s = %s: 'copy-up' lies in %s, mounted before it at %s", kind,
+				s->label, s->text, other.target, before->at);
+	}
 	return 0;
 }
 

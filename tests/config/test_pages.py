@@ -146,6 +146,17 @@ def the_completion_offers_what_the_command_takes():
     equal(complete("explain", "root", "--rhost", ""), set(), "an address is the caller's to say")
 
 
+@test
+def every_box_of_the_vendor_is_described():
+    """shell was once missing, with the sentence that it is no boundary."""
+    text = read(os.path.join(TOP, "etc/loginbox.conf.5"))
+    section = text.split(".Sh BOXES OF THE VENDOR\n")[1].split("\n.Sh ")[0]
+    there = {os.path.basename(path)[:-5] for path in
+             glob.glob(os.path.join(TOP, "etc/loginbox.d/*.conf"))}
+    equal(set(re.findall(r"^\.It Sy (.*)$", section, re.M)), there, "boxes")
+    true("no boundary against root" in section, "the warning")
+
+
 # What pages of Linux-PAM have, in their order; ours has more in between.
 PAM_SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "MODULE TYPES PROVIDED",
                 "PAM RETURN VALUES", "FILES", "EXAMPLES", "SEE ALSO")

@@ -2,6 +2,7 @@
 """Where writes to the tree go: nowhere, or into a layer that is kept; and what the host mounts later."""
 
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -63,6 +64,88 @@ def what_is_discarded_is_gone_and_never_on_the_host():
     finally:
         kernel.unmount("/srv/other")
         os.unlink("/home/alice/new")
+
+
+class Skel:
+    """A tree as /etc/skel is, of several owners and modes, with a mount in it."""
+
+    def __enter__(self):
+        for path, mode, uid in (("/srv/lab", 0o2755, 0), ("/srv/lab/own", 0o700, 2001),
+                                ("/srv/lab/others", 0o700, 2002), ("/srv/lab/mnt", 0o755, 0)):
+            os.mkdir(path)
+            os.chown(path, uid, uid)
+            os.chmod(path, mode)
+        hostfiles.write("/srv/lab/.profile", "as it was\n", 0o666)
+        hostfiles.write("/srv/lab/tool", "#!/bin/sh\necho ran\n", 0o755)
+        hostfiles.write("/srv/lab/others/secret", "x\n", 0o644)
+        hostfiles.write("/srv/lab/hidden", "x\n", 0o644)
+        kernel.mount("t", "/srv/lab/mnt", "tmpfs", 0, "mode=0755")
+        hostfiles.write("/srv/lab/mnt/below", "x\n")
+
+    def __exit__(self, *_):
+        kernel.unmount("/srv/lab/mnt")
+        shutil.rmtree("/srv/lab")
+
+
+LAB = "tmpfs.lab = /srv/lab:size=1M,copy-up\n"
+LOOK = "stat -c '%a %u %n' /srv/lab /srv/lab/.profile /srv/lab/tool /srv/lab/own /srv/lab/others\n"
+
+
+@test
+def a_tmpfs_with_copy_up_keeps_contents_and_modes_and_loses_writes():
+    """L-068."""
+    with Skel():
+        before = run(["sh", "-c", LOOK]).stdout
+        out = session(LAB, LOOK + "echo changed >> /srv/lab/.profile; cat /srv/lab/.profile; "
+                      "rm -f /srv/lab/tool 2>&1; touch /srv/lab/own/new; ls /srv/lab/own /srv/lab/mnt; "
+                      "cat /srv/lab/others/secret 2>&1; /srv/lab/tool")
+        equal(out[:len(before)], before, "owners and modes")
+        rest = out[len(before):]
+        contains(rest, "as it was\nchanged\n", "written in the session")
+        contains(rest, "rm: cannot remove '/srv/lab/tool': Permission denied", "modes count")
+        contains(rest, "/srv/lab/mnt:\n\n/", "what is mounted below is not seen")
+        contains(rest, "cat: /srv/lab/others/secret: Permission denied", "others' stays theirs")
+        contains(rest, "new\n", "a new file")
+        contains(rest, "ran\n", "programs run")
+        equal(open("/srv/lab/.profile", encoding="utf-8").read(), "as it was\n", "on the host")
+        equal(os.listdir("/srv/lab/own"), [], "nothing new on the host")
+        equal(session(LAB, "cat /srv/lab/.profile; ls /srv/lab/own"), "as it was\n", "the next one")
+
+
+@test
+def a_layer_of_copy_up_has_its_size_options_and_hidden_paths():
+    with Skel():
+        out = session(LAB, "dd if=/dev/zero of=/srv/lab/own/f bs=1M count=2 2>&1")
+        contains(out, "No space left", "two megabytes")
+        out = session(LAB.replace("copy-up", "copy-up,noexec") + "hide = /srv/lab/hidden\n",
+                      "/srv/lab/tool 2>&1; cat /srv/lab/hidden 2>&1")
+        equal(out.count("Permission denied"), 2, f"noexec, hide: {out}")
+        out = session(LAB.replace("copy-up", "copy-up,ro"), "touch /srv/lab/own/x 2>&1")
+        contains(out, "Read-only file system", "ro")
+        out = session("read_only = /srv\n" + LAB, "echo x >> /srv/lab/.profile && echo written")
+        contains(out, "written", "below a read-only path")
+        out = session("writes = discard\n" + LAB, "echo x >> /srv/lab/.profile && cat /srv/lab/.profile")
+        equal(out, "as it was\nx\n", "with all writes discarded")
+        told = run(["loginbox", "explain", "alice"]).stdout
+        contains(told, "\nlayer   /srv/lab from /srv/lab size=1048576 nosuid,nodev\n", "explain")
+
+
+@test
+def set_uid_programs_and_devices_gain_nothing_in_a_layer():
+    with Skel():
+        shutil.copy("/usr/bin/id", "/srv/lab/suid")
+        os.chmod("/srv/lab/suid", 0o4755)
+        os.mknod("/srv/lab/zero", 0o666 | 0o020000, os.makedev(1, 5))
+        os.chmod("/srv/lab/zero", 0o666)
+        keys = LAB + "no_new_privs = no\ncapabilities = setuid, setgid\n"
+        equal(session(keys, "/srv/lab/suid -u"), "2001\n", "a set-uid program")
+        contains(session(keys, "head -c1 /srv/lab/zero 2>&1"), "Permission denied", "a device")
+
+
+@test
+def copy_up_of_what_is_not_there_or_of_homes_refuses():
+    contains(refusal("tmpfs.lab = /srv/nowhere:copy-up\n"), "/srv/nowhere", "absent")
+    contains(refusal("tmpfs.lab = %h/x:copy-up\nhomes_in = /srv\n"), "copy-up", "in the home")
 
 
 @test

@@ -40,6 +40,10 @@ static void a_tmpfs_is_read_whole(void)
 	CHECK(v.percent);
 	CHECK_NUMBER(v.size, 5);
 	CHECK_NUMBER(v.mode, 01777);
+	CHECK(!v.copy_up);
+	CHECK(mount_value_tmpfs(&v, "/mnt:copy-up,size=1M", why, sizeof(why)) && v.copy_up);
+	CHECK(!mount_value_tmpfs(&v, "/mnt:copy-up,mode=755", why, sizeof(why)));
+	CHECK(!mount_value_tmpfs(&v, "/mnt:copyup", why, sizeof(why)));
 	CHECK(!mount_value_tmpfs(&v, "/mnt:size=0", why, sizeof(why)));
 	CHECK(!mount_value_tmpfs(&v, "/mnt:size=200%", why, sizeof(why)));
 	CHECK(!mount_value_tmpfs(&v, "/mnt:mode=0", why, sizeof(why)));
