@@ -40,6 +40,15 @@ static const char *const before_open[] = { "pam_limits.so", "pam_motd.so", "pam_
 
 static void read_file(struct stack *s, const char *name, int depth);
 
+/* What other programs keep of an older file is nobody's service. */
+static bool is_copy(const char *name)
+{
+	size_t n = strlen(name);
+
+	return strstr(name, ".dpkg-") || strstr(name, ".ucf-") || (n && name[n - 1] == '~') ||
+		(n > 8 && strcmp(name + n - 8, ".pam-old") == 0);
+}
+
 static bool is_name(const char *name)
 {
 	return *name && *name != '.' && !strchr(name, '/') && strlen(name) < 100;
@@ -229,7 +238,7 @@ void doctor_pam(struct findings *out, bool boxes_somebody)
 	}
 	s->dir = dirfd(dir);
 	while ((entry = readdir(dir))) {
-		if (!is_name(entry->d_name))
+		if (!is_name(entry->d_name) || is_copy(entry->d_name))
 			continue;
 		s->n = 0;
 		read_file(s, entry->d_name, 0);

@@ -4,8 +4,10 @@
 Run without a word it builds them and runs itself inside tests/host with their folder.
 """
 
+import contextlib
 import glob
 import os
+import shutil
 import subprocess
 import sys
 
@@ -62,6 +64,22 @@ def read(path):
 def append(path, text):
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
+
+
+CRON_LINE = "session required pam_loginbox.so open\n"
+
+
+@contextlib.contextmanager
+def edited(path, how):
+    """The file has another text for a while."""
+    kept = read(path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(how(kept))
+    try:
+        yield
+    finally:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(kept)
 
 
 def write_policy():
@@ -125,7 +143,7 @@ def the_profile_of_pam_auth_update_boxes_and_goes_again():
 @test
 def removal_stops_where_a_line_would_lock_people_out():
     run("loginbox", "pam", "add", "su", "su-l")
-    append("/etc/pam.d/cron", "session required pam_loginbox.so open\n")
+    append("/etc/pam.d/cron", CRON_LINE)
     done = run("dpkg", "-r", "libpam-loginbox")
     true(done.returncode != 0, "dpkg -r fails")
     contains(done.stderr, "/etc/pam.d/cron", "what it says")
@@ -135,12 +153,92 @@ def removal_stops_where_a_line_would_lock_people_out():
 
 
 @test
+def installed_again_after_a_removal_it_boxes():
+    """The break-glass file of the removal once stayed, and nobody was boxed."""
+    with edited("/etc/pam.d/cron", lambda text: text.replace(CRON_LINE, "")):
+        dpkg("-r", "libpam-loginbox")
+        everybody_logs_in()
+        dpkg("-i", *debs())
+        equal(run("loginbox", "pam", "add", "su-l").returncode, 0, "pam add")
+        equal(is_boxed("alice"), True, "alice is boxed")
+        # What the administrator switched off stays off.
+        run("loginbox", "off")
+        dpkg("-r", "libpam-loginbox")
+        dpkg("-i", *debs())
+        run("loginbox", "pam", "add", "su-l")
+        equal(is_boxed("alice"), False, "alice is boxed")
+        run("loginbox", "on")
+        everybody_logs_in()
+
+
+@test
+def an_edited_common_session_is_not_touched_and_locks_nobody_out():
+    """pam-auth-update leaves a file that somebody edited alone: the line would stay."""
+    with edited("/etc/pam.d/cron", lambda text: text.replace(CRON_LINE, "")):
+        run("loginbox", "pam", "remove", "su-l")
+        equal(run("pam-auth-update", "--package", "--enable", "loginbox").returncode, 0, "enable")
+        with edited("/etc/pam.d/common-session",
+                    lambda text: text.replace("# end of pam-auth-update config",
+                                              "session optional pam_umask.so\n"
+                                              "# end of pam-auth-update config")):
+            contains(read("/etc/pam.d/common-session"), "pam_umask.so\n# end", "the edit")
+            equal(is_boxed("alice"), True, "alice is boxed through it")
+            text = read("/etc/pam.d/common-session")
+            done = run("dpkg", "-r", "libpam-loginbox")
+            true(done.returncode != 0, "dpkg -r fails")
+            contains(done.stderr, "/etc/pam.d/common-session", "what it says")
+            equal(read("/etc/pam.d/common-session"), text, "the edited file")
+            everybody_logs_in()
+            equal(is_boxed("alice"), False, "alice is boxed (it was made harmless first)")
+            # As it says: the line is taken out, and the package removed again.
+            with edited("/etc/pam.d/common-session",
+                        lambda text: "".join(line for line in text.splitlines(keepends=True)
+                                             if "pam_loginbox" not in line)):
+                dpkg("-r", "libpam-loginbox")
+                everybody_logs_in()
+                equal(is_boxed("alice"), False, "alice is boxed")
+                dpkg("-i", *debs())
+                everybody_logs_in()
+                equal(is_boxed("alice"), False, "alice is boxed without a line")
+        equal(run("pam-auth-update", "--force", "--package", "--remove", "loginbox").returncode, 0,
+              "remove")
+
+
+@test
+def systemd_tmpfiles_makes_what_the_helper_would_and_cleans_nothing():
+    tool = shutil.which("systemd-tmpfiles")
+    if not tool:
+        raise report.Skip("systemd-tmpfiles is not installed")
+    config = "/usr/lib/tmpfiles.d/loginbox.conf"
+    with edited("/etc/pam.d/cron", lambda text: text.replace(CRON_LINE, "")):
+        run("loginbox", "on")
+        run("loginbox", "pam", "add", "su-l")
+        equal(is_boxed("alice"), True, "alice is boxed")
+        made = os.stat("/run/loginbox")
+        inside = subprocess.Popen(["su", "-", "alice", "-c", "echo here; sleep 600"],
+                                  stdout=subprocess.PIPE, text=True)
+        equal(inside.stdout.readline(), "here\n", "a session")
+        for how in ("--create", "--clean", "--remove"):
+            equal(run(tool, how, config).returncode, 0, how)
+            equal(os.stat("/run/loginbox").st_mode, made.st_mode, f"mode after {how}")
+        contains(run("loginbox", "list").stdout, "alice", "the box is known")
+        equal(run("loginbox", "kill", "alice").returncode, 0, "kill")
+        inside.wait(20)
+        shutil.rmtree("/run/loginbox")
+        equal(run(tool, "--create", config).returncode, 0, "at boot")
+        equal(os.stat("/run/loginbox").st_mode, made.st_mode, "mode at boot")
+        equal(is_boxed("alice"), True, "alice is boxed")
+        run("loginbox", "off")
+
+
+@test
 def removed_nothing_names_the_module_and_everybody_logs_in():
-    text = read("/etc/pam.d/cron").replace("session required pam_loginbox.so open\n", "")
+    text = read("/etc/pam.d/cron").replace(CRON_LINE, "")
     with open("/etc/pam.d/cron", "w", encoding="utf-8") as file:
         file.write(text)
     dpkg("-r", "libpam-loginbox")
-    naming = [path for path in glob.glob("/etc/pam.d/*") if "pam_loginbox" in read(path)]
+    naming = [path for path in glob.glob("/etc/pam.d/*") if "pam_loginbox" in read(path)
+              and not path.endswith(".pam-old")]
     equal(naming, [], "files that name the module")
     everybody_logs_in()
 
@@ -176,7 +274,7 @@ def outside():
     print("# " + lint.stdout.replace("\n", "\n# "))
     print("ok lintian_has_nothing_to_say" if lint.returncode == 0
           else "not ok lintian_has_nothing_to_say: see above")
-    return subprocess.run([os.path.join(TOP, "tests", "host"), "--bare", "--timeout", "240", "--",
+    return subprocess.run([os.path.join(TOP, "tests", "host"), "--bare", "--timeout", "400", "--",
                            "/usr/bin/python3", os.path.abspath(__file__)], check=False).returncode
 
 

@@ -177,6 +177,15 @@ def a_line_of_a_full_path_and_a_comment_behind_count_too():
 
 
 @test
+def an_older_copy_of_a_file_is_no_service():
+    """common-session.pam-old of pam-auth-update once was an error, and kept a package from
+    being removed."""
+    for name in ("su.pam-old", "su.dpkg-old", "su.ucf-dist", "su~"):
+        with changed(f"/etc/pam.d/{name}", "session optional pam_loginbox.so\n"):
+            equal(doctor(), (0, set()), f"findings with {name}")
+
+
+@test
 def a_door_without_the_lines():
     with su("session required pam_unix.so\n"):
         finds("warning", "su", "it can run programs as a boxed user and does not box")
