@@ -40,7 +40,9 @@ static void look_at_policy(struct findings *out, struct policy **policy)
 		findings_add(out, SEVERITY_ERROR, "policy", "look at the name services of this host",
 			"%s", fail_word(&f, words, sizeof(words)));
 	for (size_t i = 0; i < report.n; i++)
-		findings_add(out, SEVERITY_WARNING, "policy", "", "%s", report.lines[i]);
+		findings_add(out, SEVERITY_WARNING, "policy",
+			"mend it, or leave it on purpose; 'loginbox check' says the same", "%s",
+			report.lines[i]);
 	if (!(*policy)->n_rules)
 		findings_add(out, SEVERITY_NOTE, "policy", "write a [rule] into " LOGINBOX_CONF_DIR
 			"/loginbox.conf", "there is no rule: nobody is boxed");

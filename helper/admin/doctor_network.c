@@ -49,11 +49,12 @@ static void check_left(struct findings *out, const struct place *place, const ch
 	if (faccessat(place->dir, leases, F_OK, 0) < 0)
 		return;
 	if (network_gc(place, network, &gc, &f) < 0)
-		findings_add(out, SEVERITY_WARNING, network, "", "%s",
+		findings_add(out, SEVERITY_WARNING, network,
+			"run 'loginbox gc', which meets the same, and look why", "%s",
 			fail_word(&f, words, sizeof(words)));
 	else if (gc.leases || gc.rules)
 		findings_add(out, SEVERITY_NOTE, network, "run 'loginbox gc'",
-			"dead boxes left %u addresses and %u sets of rules", gc.leases, gc.rules);
+			"dead boxes left addresses (%u) and sets of rules (%u)", gc.leases, gc.rules);
 	if (gc.repaired)
 		findings_add(out, SEVERITY_ERROR, network,
 			"run 'loginbox gc', which makes them again; somebody flushed the packet filter",

@@ -8,6 +8,7 @@
 #include "lib/base/text.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -230,7 +231,8 @@ void doctor_pam(struct findings *out, bool boxes_somebody)
 	struct dirent *entry;
 
 	if (!s || !dir) {
-		findings_add(out, SEVERITY_ERROR, PAM_D, "", "it cannot be read");
+		findings_add(out, SEVERITY_ERROR, PAM_D, "look what became of it, before you log out",
+			"it cannot be read: %s", strerror(errno));
 		if (dir)
 			closedir(dir);
 		free(s);

@@ -1,76 +1,20 @@
 #!/usr/bin/python3
 """loginbox doctor: every finding provoked on a host that was well, and well again after."""
 
-import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import host  # noqa: E402
 import hostfiles  # noqa: E402
-import kernel  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
+from doctor import CLEAN, SSHD_CONFIG, changed, doctor, finds, prepare  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
 from ssh import run  # noqa: E402
-
-DENY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
-                    os.environ.get("LOGINBOX_BUILD", "build"), "tests", "attack", "deny")
-SSHD_CONFIG = "/etc/ssh/sshd_config"
-DOORS = ("sshd", "su", "su-l", "sudo", "sudo-i", "login", "cron", "atd", "runuser", "runuser-l",
-         "doas", "systemd-user", "vsftpd", "proftpd", "polkit-1", "pamtester")
-CLEAN = "[box small]\nnetwork = none\n[rule students]\ngroup = students\nbox = small\n"
-
-
-def doctor(*before):
-    """(exit status, {(severity, subject, what)})"""
-    done = run([*before, "loginbox", "doctor", "--json"])
-    found = {(row["severity"], row["subject"], row["what"]) for row in json.loads(done.stdout)}
-    worst = max(({"note": 0, "warning": 1, "error": 2}[row[0]] for row in found), default=0)
-    equal(done.returncode, worst, "exit status")
-    return done.returncode, found
-
-
-def finds(severity, subject, what, before=()):
-    _, found = doctor(*before)
-    true([row for row in found if row[0] == severity and subject in row[1] and what in row[2]],
-         f"{severity}: {subject}: {what}", sorted(found))
-
-
-@contextlib.contextmanager
-def changed(path, text=None, mode=None):
-    """The file has another text for a while; None: it is not there."""
-    kept = None
-    if os.path.lexists(path):
-        with open(path, "rb") as file:
-            kept = file.read(), os.stat(path).st_mode & 0o7777
-    if text is None:
-        os.unlink(path)
-    else:
-        hostfiles.write(path, text, mode or (kept[1] if kept else 0o644))
-    try:
-        yield
-    finally:
-        if kept is None:
-            os.unlink(path)
-        else:
-            with open(path, "wb") as file:
-                file.write(kept[0])
-            os.chmod(path, kept[1])
-
-
-def prepare():
-    """A host that is well: every door has the lines, sshd is as it must be."""
-    host.write_policy(CLEAN)
-    doors = [name for name in DOORS if os.path.exists(f"/etc/pam.d/{name}")]
-    done = run(["loginbox", "pam", "add", *doors])
-    equal(done.returncode, 0, f"pam add: {done.stderr}")
-    hostfiles.write(SSHD_CONFIG, "HostKey /etc/ssh/test_host_key\nUsePAM yes\nUseDNS no\n")
-
 
 # ---- well --------------------------------------------------------------------------------
 
@@ -248,80 +192,6 @@ def a_module_that_is_missing():
     os.rename(module + ".kept", module)
 
 
-# ---- the kernel ---------------------------------------------------------------------------------
-
-@test
-def system_calls_that_are_denied():
-    for call in ("open_tree", "fsopen", "mount_setattr"):
-        for error in ("ENOSYS", "EPERM"):
-            finds("error", "base", f"or a filter denies {call}", (DENY, call, error))
-
-
-@test
-def namespaces_that_cannot_be_made():
-    """/proc/sys is the machine's own: a file of ours stands before it for a while."""
-    path = "/proc/sys/user/max_net_namespaces"
-    for value, severity, what in (("0", "error", f"{path} is 0"),
-                                  ("100", "warning", "may have 100 namespaces")):
-        hostfiles.write("/tmp/most", value + "\n")
-        kernel.mount("/tmp/most", path, None, kernel.MS_BIND)
-        try:
-            finds(severity, "", what)
-        finally:
-            kernel.unmount(path)
-            os.unlink("/tmp/most")
-
-
-@test
-def a_bind_and_a_root_and_a_namespace_that_are_not_there():
-    with changed(host.POLICY, CLEAN.replace("network = none", "root = /srv/none\n"
-                                            "network = path:/run/netns/none\n"
-                                            "bind.usr = /usr:/usr\nbind.x = /srv/none:/mnt")):
-        finds("error", "loginbox.conf:1", "root: /srv/none: No such file")
-        finds("error", "loginbox.conf:1", "network = path:: /run/netns/none: No such file")
-        finds("error", "loginbox.conf:1", "bind: bind.x: /srv/none: No such file")
-
-
-# ---- name services --------------------------------------------------------------------------------
-
-NSS_SOURCE = """
-#include <nss.h>
-#include <pwd.h>
-#include <unistd.h>
-enum nss_status %s(const char *n, struct passwd *p, char *b, size_t s, int *e)
-{ (void)n; (void)p; (void)b; (void)s; *e = 111; %s; }
-"""
-
-
-@contextlib.contextmanager
-def source(body):
-    """A source of users of our own, in the C library's way."""
-    library = "/usr/lib/x86_64-linux-gnu/libnss_doctest.so.2"
-    code = NSS_SOURCE % ("_nss_doctest_getpwnam_r", body)
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=code, text=True,
-                   check=True)
-    try:
-        with changed("/etc/nsswitch.conf",
-                     "passwd: files doctest [!UNAVAIL=return] # sources\ngroup: files\n"):
-            yield
-    finally:
-        os.unlink(library)
-
-
-@test
-def a_source_of_users_that_is_down_hangs_or_is_missing():
-    where = "/etc/nsswitch.conf: passwd: doctest"
-    with source("return NSS_STATUS_NOTFOUND"):
-        equal(doctor(), (0, set()), "findings with a source that answers")
-    for status in ("UNAVAIL", "TRYAGAIN"):
-        with source(f"return NSS_STATUS_{status}"):
-            finds("error", where, "it is down")
-    with source("for (;;) pause()"):
-        finds("error", where, "it did not answer within")
-    with changed("/etc/nsswitch.conf", "passwd: files nowhere\ngroup: files\n"):
-        finds("warning", "passwd: nowhere", "libnss_nowhere.so.2 is not there")
-
-
 # ---- state -----------------------------------------------------------------------------------------
 
 @test
@@ -349,34 +219,6 @@ def a_state_directory_that_somebody_else_made():
         finds("error", "/run/loginbox", "")
     finally:
         os.chown("/run/loginbox", 0, 0)
-
-
-# ---- the packet filter ---------------------------------------------------------------------------
-
-NETWORK = """[network lab]
-subnet = 10.88.0.0/16
-uids = 2000-2999
-masquerade = yes
-[box small]
-network = lab
-[rule students]
-group = students
-box = small
-"""
-
-
-@test
-def another_table_that_drops_what_is_forwarded():
-    if not os.path.exists("/usr/sbin/nft"):
-        raise report.Skip("nft(8) is not installed")
-    with changed(host.POLICY, NETWORK):
-        equal(doctor(), (0, set()), "findings before")
-        run(["nft", "add table ip other; add chain ip other f "
-             "{ type filter hook forward priority 0; policy drop; }"])
-        try:
-            finds("warning", "table ip other", "it drops what is forwarded: boxes of network lab")
-        finally:
-            run(["nft", "delete table ip other"])
 
 
 # ---- who may, and how -------------------------------------------------------------------------------
