@@ -234,12 +234,23 @@ int plan_make(struct plan *out, const struct policy *policy, const struct reques
 	struct fail *f)
 {
 	struct plan plan = { .account = &request->account };
+	struct fail cause = *f;
+	char words[700];
 
 	fill_global(&plan, policy);
 	const struct box *box = judge(&plan, policy, request);
-	if (box && fill_box(&plan, policy, box, request->door, f) < 0) {
+	if (box && fill_box(&plan, policy, box, request->door, &cause) < 0) {
+		const bool monitored = plan.mode == MODE_MONITOR;
 		plan_free(&plan);
-		return -1;
+		if (!monitored) {
+			*f = cause;
+			return -1;
+		}
+		/* Nothing is changed: a box that could not be had refuses nobody either. */
+		plan.account = &request->account;
+		fill_global(&plan, policy);
+		judge(&plan, policy, request);
+		deny(&plan, fail_word(&cause, words, sizeof(words)));
 	}
 	*out = plan;
 	return 0;

@@ -346,6 +346,13 @@ def through_pam_it_is_refused_with_the_reason():
         host.write_policy("[global]\non_error = allow\n[box b]\nuserns = self\n"
                           "[rule r]\nuser = alice\nbox = b\n")
         equal(run(["su", "alice", "-c", "echo in"]).stdout, "", "on_error = allow")
+        # Nor does mode = monitor change anything, also where the box could not be had.
+        host.write_policy("[global]\nmode = monitor\n[box b]\nuserns = self\n"
+                          "[rule r]\nuser = alice\nbox = b\n")
+        mark = host.LogMark()
+        equal(run(["su", "alice", "-c", "echo in"]).stdout, "in\n", "mode = monitor")
+        contains(mark.ours()[-1], "result=monitored", "the log")
+        contains(mark.ours()[-1], "would be refused", "the log")
         # As check advises: PAM's left alone, the shell door boxed.
         box(rule="[rule p]\nuser = alice\nservice = !loginbox-*\nbox = none\n" + RULE)
         whole(look(by_login_shell, "sshd leaves it alone"), "the shell door behind the module")
@@ -369,6 +376,22 @@ def check_refuses_what_cannot_be_meant():
         equal((done.returncode, by_hand("echo in").stdout), (2, ""), f"{keys}: nobody gets in")
     box("capabilities = sys_admin\nuser_namespaces = yes")
     equal(by_hand("echo in").stdout, "in\n", "with user_namespaces = yes it may be meant")
+
+
+@test
+def a_host_that_allows_none_is_found_by_check_here():
+    """The file alone is another here; that the kernel's word refuses is shown by tests/faults."""
+    box("user_namespaces = yes")
+    limit = "/proc/sys/user/max_user_namespaces"
+    equal(run(["loginbox", "check", "--here"]).stdout.count("userns = self"), 0, "as it is")
+    hostfiles.write("/srv/none", "0\n")
+    run(["mount", "--bind", "/srv/none", limit])
+    try:
+        done = run(["loginbox", "check", "--here"])
+    finally:
+        run(["umount", limit])
+    contains(done.stdout, "userns = self", "check --here")
+    equal(done.returncode, 2, "its status")
 
 
 @test
