@@ -14,7 +14,6 @@ import attack
 from attack import OTHER, UID, USER
 from report import count, equal, note, test, true
 
-MARK = "/usr/local/libexec/mark-shell"
 VERBS = ["loginbox-helper", "loginbox", "check", "explain", "list", "status", "enter", "kill",
          "off", "on", "doctor", "gc", "selftest", "try", "open", "close", "join", "run", "serve",
          "init", "keeper", "--", "-", "", "-sh", "-bash", "--help", "--version", "-c", "-l", "-i",
@@ -25,16 +24,11 @@ NAMES = [OTHER, "root", USER, "nobody", "2002", "0", "-1", "4294967295", "429496
          "a" * 4096, "[rule x]\nuser=*", "$(id)", "`id`", ";id", "|id", "\\", "'", '"']
 
 
-def write_mark_shell():
-    """The user's shell: says who and where it is, and what it was given."""
-    attack.hostfiles.write(MARK, f"""#!{attack.PYTHON} -I
-import os, sys
-print("IS", os.getuid(), os.geteuid(), os.getgid(), os.readlink("/proc/self/ns/mnt"),
-      len(sys.argv), os.environ.get("HOME"), os.environ.get("USER"))
-""", 0o755)
+def make_mark_the_shell():
+    mark = attack.tool("mark")
     with open("/etc/shells", "a", encoding="utf-8") as file:
-        file.write(MARK + "\n")
-    attack.run(["sed", "-i", rf"s#^\({USER}:.*:\)[^:]*$#\1{MARK}#", "/etc/passwd"])
+        file.write(mark + "\n")
+    attack.run(["sed", "-i", rf"s#^\({USER}:.*:\)[^:]*$#\1{mark}#", "/etc/passwd"])
 
 
 def random_bytes(rng):
@@ -198,5 +192,5 @@ def roots_command_line_is_not_the_modules_protocol():
 
 if __name__ == "__main__":
     if attack.host.has_product():
-        write_mark_shell()
+        make_mark_the_shell()
     sys.exit(attack.main())
