@@ -64,8 +64,11 @@ static const unsigned keyctl_denied[] = { KEYCTL_UPDATE, KEYCTL_CHOWN, KEYCTL_SE
 	KEYCTL_DESCRIBE, KEYCTL_CLEAR };
 #define KEYCTL_LAST_ALLOWED KEYCTL_LINK
 
-/* Typing into a terminal: the kernel looks at 32 bits of the request, and so must we. */
-static const unsigned ioctl_denied[] = { TIOCSTI, TIOCLINUX };
+/*
+ * Typing into a terminal, and making one deaf and dumb, which may be the caller's. The kernel
+ * looks at 32 bits of the request, and so must we.
+ */
+static const unsigned ioctl_denied[] = { TIOCSTI, TIOCLINUX, TIOCSETD };
 
 static int add(struct maker *m, uint32_t action, const char *name, const struct scmp_arg_cmp *cmp)
 {

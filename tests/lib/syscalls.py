@@ -68,7 +68,7 @@ def in_own(spaces, then, *arguments):
 words = [ctypes.create_string_buffer(word) for word in (b"none", b"/tmp", b"tmpfs")]
 X32 = 0x40000000
 USERNS = 0x10000000
-TIOCSTI, TIOCLINUX, TCGETS = 0x5412, 0x541c, 0x5401
+TIOCSTI, TIOCLINUX, TIOCSETD, TCGETS = 0x5412, 0x541c, 0x5423, 0x5401
 seen = {
     "init_module": call(175, 0, 0, 0), "finit_module": call(313, -1, 0, 0),
     "delete_module": call(176, 0, 0), "kexec_load": call(246, 0, 0, 0, 0),
@@ -79,6 +79,7 @@ seen = {
     "keyctl_id": call(250, 0, -3, 0), "keyctl_join": forked(call, 250, 1, 0),
     "keyctl_high_bits": call(250, (1 << 32) | 11, -3, 0, 0),
     "tiocsti": call(16, -1, TIOCSTI, 0), "tioclinux": call(16, -1, TIOCLINUX, 0),
+    "tiocsetd": call(16, -1, TIOCSETD, 0),
     "tiocsti_high_bits": call(16, -1, TIOCSTI | (0xdead << 32), 0),
     "tcgets": call(16, -1, TCGETS, 0),
     "unknown": call(1000), "unknown_far": call(0x3fffffff),

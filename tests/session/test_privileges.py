@@ -23,8 +23,8 @@ PYTHON = "/usr/bin/python3 -I -"
 RULE = "[rule r]\nuser = alice\nbox = b\n"
 DENIED = ("init_module", "finit_module", "delete_module", "kexec_load", "bpf", "perf",
           "userfaultfd", "open_by_handle", "add_key", "request_key", "keyctl_describe",
-          "keyctl_read", "keyctl_high_bits", "tiocsti", "tioclinux", "tiocsti_high_bits",
-          "i386_bpf", "i386_tiocsti")
+          "keyctl_read", "keyctl_high_bits", "tiocsti", "tioclinux", "tiocsetd",
+          "tiocsti_high_bits", "i386_bpf", "i386_tiocsti")
 
 
 def by_ssh(code):
