@@ -77,8 +77,13 @@ UNIT_BIN   := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 # The floor is static, which sanitizers are not.
 BENCH_BIN  := $(if $(SANITIZE),,$(B)/tests/bench/floor $(B)/tests/bench/meter)
 # What attacks, and what is attacked to show that the attack works: plain programs.
-ATTACK_BIN := $(if $(SANITIZE),,$(patsubst %.c,$(B)/%,$(wildcard tests/attack/*.c)))
-PROGRAMS   := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so
+ATTACK_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/attack/*.c))
+# A sanitized build keeps what it finds, and has the module twice: the one that is installed
+# must load into programs without the sanitizers' library.
+REPORTS_OBJ := $(if $(SANITIZE),$(call obj,tests/sanitize/reports.c))
+BROKEN_BIN  := $(if $(SANITIZE),$(B)/tests/sanitize/broken)
+MODULE      := $(B)/$(if $(SANITIZE),sanitized/)pam_loginbox.so
+PROGRAMS    := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so $(MODULE)
 
 all: $(PROGRAMS) ## the module, the helper and the command
 
@@ -101,22 +106,33 @@ $(B)/gen/filters.o: $(B)/gen/filters.c
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(HARDEN) -c -o $@ $<
 
-$(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ)
+$(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ) $(REPORTS_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
-$(B)/loginbox: $(call obj,$(ADMIN_SRC)) $(ENGINE_OBJ)
+$(B)/loginbox: $(call obj,$(ADMIN_SRC)) $(ENGINE_OBJ) $(REPORTS_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
-$(B)/pam_loginbox.so: $(call obj,$(MODULE_SRC)) pam/pam_loginbox.map
+$(MODULE): $(call obj,$(MODULE_SRC)) pam/pam_loginbox.map
+	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) -shared $(CFLAGS) $(LINK) $(LDFLAGS) -Wl,--version-script=pam/pam_loginbox.map \
 		-Wl,-z,defs -o $@ $(filter %.o,$^) -lpam
 
+ifneq ($(SANITIZE),)
+$(B)/pam_loginbox.so: $(MODULE)
+	@$(MAKE) --no-print-directory B=$(B)/plain SANITIZE= $(B)/plain/pam_loginbox.so
+	$(Q)cp $(B)/plain/pam_loginbox.so $@
+endif
+
 $(B)/tests/%: $(B)/tests/%.o $(ENGINE_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+
+$(B)/tests/sanitize/broken: $(call obj,tests/sanitize/broken.c) $(REPORTS_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 $(B)/tests/attack/%: tests/attack/%.c Makefile
 	@mkdir -p $(@D)
@@ -131,7 +147,7 @@ $(B)/tests/bench/meter: $(B)/tests/bench/meter.o
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lpam
 
-unit: $(UNIT_BIN) $(BENCH_BIN) $(ATTACK_BIN) ## build the unit tests, and what the bench runs
+unit: $(UNIT_BIN) $(BENCH_BIN) $(ATTACK_BIN) $(BROKEN_BIN) ## build the unit tests, and what the bench runs
 
 -include $(shell find $(B) -name '*.d' -type f ! -path '*/packages/*' 2>/dev/null)
 
@@ -183,9 +199,10 @@ check-guest: setup ## tests in whole Debian guests under QEMU (SUITE=bookworm: t
 	@for suite in $(SUITE); do \
 		LOGINBOX_SUITE=$$suite $(RUN_TESTS) tests/guest || failed=1; done; test -z "$$failed"
 
-soak: setup ## the same with the full counts; takes long
+soak: setup ## the same with the full counts, and all sessions under sanitizers; takes long
 	@$(MAKE) --no-print-directory all unit other
 	@COUNT_SCALE=0 $(RUN_TESTS)
+	@$(MAKE) --no-print-directory sanitize SANITIZED_TESTS='session attack faults'
 
 demo: setup ## one real ssh login with a box and one without, side by side
 	@$(MAKE) --no-print-directory -s all >/dev/null
@@ -195,9 +212,17 @@ bench: setup ## speed and size beside the floor and the peers that are installed
 	@$(MAKE) --no-print-directory -s all $(BENCH_BIN)
 	@LOGINBOX_BUILD=$(B) tests/bench/run
 
-sanitize: setup ## the unit tests under address and undefined-behaviour sanitizers
+# Real logins with the sanitizers in helper, keeper, init and the command; what any of these
+# processes finds ends in the test's result, whoever sees its output.
+SANITIZED_TESTS ?= session/test_pam.py session/test_ssh.py session/test_doors_shell.py \
+	session/test_terminal_relay.py session/test_lives.py session/test_tree.py \
+	session/test_network.py session/test_privileges.py session/test_refusals.py \
+	session/test_verbs.py attack/test_argv.py attack/test_descriptors.py attack/test_memory.py \
+	sanitize/test_sanitized.py attack/test_signals.py faults/test_shell_door.py
+
+sanitize: setup ## unit tests and logins under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' all unit
-	@LOGINBOX_BUILD=build/asan tests/run tests/unit tests/fuzz
+	@LOGINBOX_BUILD=build/asan tests/run tests/unit tests/fuzz $(addprefix tests/,$(SANITIZED_TESTS))
 
 coverage: setup ## lines that the tests run, by file
 	@$(MAKE) --no-print-directory B=build/cov CFLAGS='-O0 -g --coverage' all unit

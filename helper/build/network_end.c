@@ -121,7 +121,7 @@ static bool read_rules(const struct place *place, const char *network, const cha
 		strspn(file + 6, "0123456789abcdef") != 8 ||
 		!text_copy(out->file, sizeof(out->file), file))
 		return false;
-	snprintf(path, sizeof(path), "leases/%s/%s", network, file);
+	snprintf(path, sizeof(path), "leases/%s/%s", network, out->file);
 	if (fdio_read_at(place->dir, path, out->text, sizeof(out->text)) < 3)
 		return false;
 	const char *name = out->text + 2;

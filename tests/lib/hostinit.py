@@ -16,6 +16,7 @@ import hostcgroup
 import hostfiles
 import hostlog
 import kernel
+import sanitized
 
 BASE = "/tmp"               # covered by a tmpfs of ours while the tree is put together
 ROOT = BASE + "/root"
@@ -36,10 +37,11 @@ def be_pid_1(options, alive, news):
             os._exit(1)
         ignore_signals()
         make_host(options)
+        sanitized.prepare()
         hostlog.start()
         command = start_command(options)
         os.close(news)
-        status = reap_until_end(command, alive)
+        status = judge_reports(reap_until_end(command, alive))
     except (OSError, subprocess.SubprocessError) as error:
         os.write(news, str(error).encode()[:4000])
         status = kernel_status
@@ -206,6 +208,18 @@ def reap_until_end(command, alive):
         if alive in ready:
             return 1
         os.read(wake_in, 4096)
+
+
+def judge_reports(status):
+    """What a sanitizer found is a failure of the test, whatever the test itself thought of it."""
+    found = sanitized.found()
+    if not found:
+        return status
+    for line in found.splitlines():
+        print(f"# {line}")
+    print(f"not ok {os.path.basename(os.environ.get('LOGINBOX_BUILD', 'build'))}: "
+          "a sanitizer found something, see above", flush=True)
+    return status or 1
 
 
 def reap_all(command):

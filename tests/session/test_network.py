@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import host  # noqa: E402
+import leftovers  # noqa: E402
 import net  # noqa: E402
 import report  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
@@ -60,7 +61,11 @@ def untouched(function):
     def wrapped():
         policy()
         # Rules of the last test stay for a moment.
-        wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
+        try:
+            wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
+        except report.Failed:
+            report.note(f"who is there: {leftovers.processes()}")
+            raise
         before = net.state()
         function()
         net.must_be_as(before)
