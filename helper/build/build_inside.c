@@ -64,6 +64,7 @@ static int carry_out(struct inside *in, struct fail *f)
 static void let_go(struct inside *in)
 {
 	own_fd_close(&in->dir);
+	own_fd_close(&in->root);
 	own_fd_close(&in->hider[0]);
 	own_fd_close(&in->hider[1]);
 	for (size_t i = 0; in->copies && i < in->plan->n_steps; i++)
@@ -81,6 +82,7 @@ int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_soc
 		.ctl = -1,
 		.log_socket = -1,
 		.dir = -1,
+		.root = -1,
 		.hider = { -1, -1 } };
 
 	/* Slaves of the host's mounts are made while these are still what the host has. */

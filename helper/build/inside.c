@@ -25,6 +25,7 @@ void inside_remember_dir(struct inside *in, int fd, const char *path)
 
 void inside_forget_dirs(struct inside *in)
 {
+	own_fd_close(&in->root);
 	own_fd_close(&in->dir);
 	in->dir_path[0] = '\0';
 }
@@ -42,6 +43,11 @@ int inside_parent(struct inside *in, const char *path, const char **name, struct
 	*name = slash + 1;
 	if (n >= sizeof(parent))
 		return fail_err(f, ENAMETOOLONG, "open", path);
+	if (n == 1) {
+		if (in->root < 0)
+			in->root = tree_open("/");
+		return in->root < 0 ? fail_sys(f, "open", "/") : in->root;
+	}
 	memcpy(parent, path, n);
 	parent[n] = '\0';
 	if (in->dir < 0 || strcmp(parent, in->dir_path) != 0) {
@@ -106,12 +112,12 @@ int inside_own_parent(struct inside *in, const char *path, const char **name, st
 {
 	int dir = inside_parent(in, path, name, f);
 
-	if (dir < 0 || in->dir_own)
+	if (dir < 0 || (dir == in->dir && in->dir_own))
 		return dir;
 	if (!is_fresh(in, dir))
 		return fail_say(f, FAIL_REFUSED, "make", path,
 			"nothing is made in the host's own tree");
-	in->dir_own = true;
+	in->dir_own = dir == in->dir;
 	return dir;
 }
 
@@ -240,13 +246,8 @@ static int open_users_target(struct inside *in, const char *path, bool file, str
 	return take_fd(&target);
 }
 
-int inside_attach_at(struct inside *in, int mount, const struct place_at *at, uint64_t attr,
-	struct fail *f)
+static int note_made(struct inside *in, int mount, const char *name, uint64_t attr, struct fail *f)
 {
-	const char *name = at->path;
-
-	if (mount_put(mount, at->dir, at->name, name, f) < 0)
-		return -1;
 	/* What has a number is read back with all others, at the end. */
 	uint64_t id = sys_mount_id(mount);
 	if (!id && mount_prove(mount, attr, name, f) < 0)
@@ -263,10 +264,50 @@ int inside_attach_at(struct inside *in, int mount, const struct place_at *at, ui
 	return 0;
 }
 
+int inside_attach_at(struct inside *in, int mount, const struct place_at *at, uint64_t attr,
+	struct fail *f)
+{
+	if (mount_put(mount, at->dir, at->name, at->path, f) < 0)
+		return -1;
+	return note_made(in, mount, at->path, attr, f);
+}
+
+/* What is of another kind may be a file of the host's. */
+static bool is_directory_by_kind(enum step_op op)
+{
+	return op == STEP_TMPFS || op == STEP_SCRATCH || op == STEP_COVER || op == STEP_PROC ||
+		op == STEP_SYSFS || op == STEP_DEVPTS || op == STEP_MQUEUE || op == STEP_MARKER;
+}
+
+/*
+ * On a directory by its name, which is root's: nothing has to be opened for that. False when it
+ * is not there, is a link or a file (for move_mount(2) follows neither), or is the user's: then
+ * the longer way finds out, and says why.
+ */
+static bool attach_by_name(struct inside *in, int mount, const struct step *s, struct place_at *at)
+{
+	struct fail ignored = { 0 };
+
+	if ((s->flags & STEP_USERS_TARGET) || (!is_directory_by_kind(s->op) && is_file(mount)))
+		return false;
+	*at = (struct place_at){ .path = s->target };
+	at->dir = inside_parent(in, s->target, &at->name, &ignored);
+	return at->dir >= 0 && *at->name &&
+		mount_put(mount, at->dir, at->name, at->path, &ignored) == 0;
+}
+
 int inside_attach(struct inside *in, int mount, const struct step *s, uint64_t attr, struct fail *f)
 {
+	struct place_at at;
 	OWN_FD target = -1;
 
+	if (attach_by_name(in, mount, s, &at)) {
+		if (note_made(in, mount, at.path, attr, f) < 0)
+			return -1;
+		if (text_starts(in->dir_path, s->target))
+			inside_forget_dirs(in);
+		return 0;
+	}
 	if (s->flags & STEP_USERS_TARGET)
 		target = open_users_target(in, s->target, is_file(mount), f);
 	else

@@ -42,6 +42,7 @@ struct inside {
 	int ctl, log_socket;
 	/* The directory of the last step, which most of the next ones are in. */
 	int dir;
+	int root; /* the box's root, or -1: most of the others are below it */
 	char dir_path[256];
 	bool dir_own; /* found to be in a file system of the box's own */
 	/* Beside the marker, once something is hidden: a file, a directory; -1 before. */

@@ -82,8 +82,9 @@ void init_live(int control)
 	int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0)
 		_exit(1);
-	/* The bounding set too: nothing that init is made to execute could have anything. */
-	if (caps_bound(0, &f) < 0 || caps_no_new_privs(&f) < 0 || caps_clear(&f) < 0)
+	/* Nothing that init is made to execute could have anything: neither root by its uid, for
+	 * that is locked, nor a file's capabilities. */
+	if (caps_lock_root(&f) < 0 || caps_no_new_privs(&f) < 0 || caps_clear(&f) < 0)
 		_exit(1);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		_exit(1);

@@ -35,7 +35,8 @@ bool key_is_labelled(const struct key *key)
 const struct key *key_find(enum section section, const char *name)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
-		if (key_table[i].section == section && is_named(&key_table[i], name))
+		if (key_table[i].section == section && key_table[i].name[0] == name[0] &&
+			is_named(&key_table[i], name))
 			return &key_table[i];
 	return NULL;
 }

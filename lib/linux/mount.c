@@ -141,11 +141,10 @@ int mount_attach(int mount, int target, uint64_t attr, const char *name, struct 
 
 void mount_drop_with(int below, const char *path)
 {
-	for (int i = 0; i < DROP_MAX; i++) {
-		OWN_FD top = tree_open(path);
-		if (top < 0 || mount_put(top, below, "", path, &(struct fail){ 0 }) < 0)
-			return;
-	}
+	OWN_FD top = tree_open(path);
+
+	if (top >= 0)
+		mount_put(top, below, "", path, &(struct fail){ 0 });
 }
 
 int mount_drop(const char *path, struct fail *f)

@@ -63,8 +63,8 @@ int mount_put(int mount, int dir, const char *name, const char *path, struct fai
 int mount_prove(int mount, uint64_t attr, const char *path, struct fail *f);
 
 /*
- * Puts all mounts at `path` on the directory `below`, so that they go when what it lies in is
- * dropped. Whatever cannot be moved stays: mount_drop() of the same path comes afterwards.
+ * Puts the topmost mount at `path` on the directory `below`, so that it goes when what it lies in
+ * is dropped. Whatever stays is left to mount_drop() of the same path, which comes afterwards.
  */
 void mount_drop_with(int below, const char *path);
 
