@@ -122,6 +122,8 @@ static int set_all(uint64_t effective, uint64_t permitted, uint64_t inheritable,
 	};
 	struct __user_cap_data_struct seen[2];
 
+	/* What the kernel does not write must not look like what is wanted. */
+	memset(seen, 0xff, sizeof(seen));
 	if (syscall(SYS_capset, &head, want) < 0)
 		return fail_sys(f, "drop capabilities", "");
 	if (syscall(SYS_capget, &head, seen) < 0)

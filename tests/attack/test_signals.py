@@ -37,7 +37,8 @@ def the_caller_can_signal_a_weak_program():
 @test
 def no_signal_of_the_caller_reaches_the_helper_once_it_is_root():
     words = [tool("signals"), str(ROUNDS), attack.host.HELPER, "-c", "true"]
-    seen = counts(attack.run([*as_user(), *words], cwd="/", env=attack.environment()))
+    seen = counts(attack.run([*as_user(), *words], cwd="/", env=attack.environment(),
+                             timeout=60 + ROUNDS))
     note(f"{ROUNDS} starts: {seen}")
     equal(seen["root"], 0, "signals that reached root's process")
     true(seen["denied"] > ROUNDS, "and many were refused", seen)
