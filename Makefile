@@ -208,9 +208,25 @@ demo: setup ## one real ssh login with a box and one without, side by side
 	@$(MAKE) --no-print-directory -s all >/dev/null
 	@tests/demo
 
-bench: setup ## speed and size beside the floor and the peers that are installed
+# What is measured, and beside whom: peers and tools that are no part of the tests.
+bench-setup: setup
+	@LOGINBOX_BUILD=$(B) tests/setup --optional tests/bench/packages
 	@$(MAKE) --no-print-directory -s all $(BENCH_BIN)
+
+bench: bench-setup ## speed and size beside the floor and the peers that are installed
 	@LOGINBOX_BUILD=$(B) tests/bench/run
+
+bench-scale: bench-setup ## one more box beside 10 to 1000, in each network mode; a picture
+	@LOGINBOX_BUILD=$(B) tests/bench/run scale
+
+bench-mounts: bench-setup ## a box on a host with up to 5000 more mounts; a picture
+	@LOGINBOX_BUILD=$(B) tests/bench/run mounts
+
+bench-login: bench-setup ## a whole ssh and su login with the module and without
+	@LOGINBOX_BUILD=$(B) tests/bench/run login
+
+bench-profile: bench-setup ## where calls and processor time of one login go, by process
+	@LOGINBOX_BUILD=$(B) tests/bench/run profile
 
 # Real logins with the sanitizers in helper, keeper, init and the command; what any of these
 # processes finds ends in the test's result, whoever sees its output.
@@ -241,5 +257,6 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all unit other install uninstall clean help setup check check-guest soak demo bench sanitize coverage lint deb
+.PHONY: all unit other install uninstall clean help setup check check-guest soak demo bench-setup \
+	bench bench-scale bench-mounts bench-login bench-profile sanitize coverage lint deb
 .DEFAULT_GOAL := all
