@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import host
+import hostcgroup
 import hostfiles
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,6 +23,8 @@ ROOT = "/srv/bench-root"
 INVENTORY = ["/usr/bin/python3", "-IS", f"{TOOLS}/inventory.py"]
 TRUE = ["/bin/true"]
 SETTLED = 4     # seconds; a policy that was edited just now is read anew at each login
+# For counts: init goes on for a moment after the session is open, and is killed at its end.
+NAP = ["/bin/sleep", "0.3"]
 USER, UID = "alice", hostfiles.USERS["alice"]
 GROUPS = [UID] + [gid for gid, users in hostfiles.EXTRA_GROUPS.values() if USER in users]
 HOME = f"/home/{USER}"
@@ -37,48 +40,53 @@ user_namespaces = yes
 share = {share}
 [network line]
 subnet = 10.78.0.0/16
-uids = 2000-2999
+{addresses}
 [box lined]
 inherit = bench
 network = line
+[network switch]
+subnet = 10.80.0.0/16
+bridge = lb-switch
+{addresses}
+[box switched]
+inherit = bench
+network = switch
 [rule lined]
 group = students, staffers
 service = lb-wired
 box = lined
+[rule switched]
+group = students, staffers
+service = lb-bridged
+box = switched
 [rule bench]
 group = students, staffers
 box = bench
-"""
-NETWORK = """\
-[network bench]
-subnet = 10.77.0.0/16
-uids = 2000-2999
-[box wired]
-inherit = bench
-network = bench
 """
 PAM_HEAD = "auth required pam_permit.so\naccount required pam_permit.so\n"
 PAM_BASE = "session required pam_permit.so\n"
 NAMESPACE_CONF = "".join(f"{path} {TOOLS}/inst/{name}/ user root\n"
                          for path, name in (("/tmp", "tmp"), ("/var/tmp", "vartmp"), ("/opt", "opt")))
-PEERS = ("bwrap", "crun", "runc", "nsjail", "firejail", "minijail0", "systemd-nspawn")
+# How a box is connected, and the PAM service whose sessions are.
+SERVICES = {"none": "lb-product", "veth": "lb-wired", "bridge": "lb-bridged"}
+BRIDGE = "lb-switch"
 
 
-def write_policy(share="user", wired=False):
-    """`wired`: the same box with a veth, an address and a route instead of lo alone."""
-    text = POLICY.format(share=share)
-    if wired:
-        text = NETWORK + text.replace("\nbox = bench", "\nbox = wired")
-    host.write_policy(text)
+def write_policy(share="user"):
+    """`share = session` gives every session an address of its own, else every user has one."""
+    addresses = "address = by-session" if share == "session" else "uids = 2000-2999"
+    host.write_policy(POLICY.format(share=share, addresses=addresses))
     time.sleep(SETTLED)
 
 
 def prepare():
     """The host that all cases run in."""
+    own = any(kind == "cgroup2" for _, kind, _ in hostcgroup.hierarchies())
     # What no box of the product shows must not make the peers' lists of mounts longer.
     subprocess.run(["umount", "-R", "/sys/fs/cgroup"], check=False, capture_output=True)
-    # crun starts nowhere without something there.
-    subprocess.run(["mount", "-t", "tmpfs", "cgroup", "/sys/fs/cgroup"], check=True)
+    # Some peers start nowhere without it, and the others not without something there.
+    kind = "cgroup2" if own else "tmpfs"
+    subprocess.run(["mount", "-t", kind, "cgroup", "/sys/fs/cgroup"], check=True)
     os.chdir("/")
     # A home on a disk of the host: what lies elsewhere is opened by a child, at a price.
     subprocess.run(["umount", "/home"], check=True)
@@ -99,10 +107,9 @@ def prepare():
     use_files()
     write_policy()
     pam("lb-empty", PAM_BASE)
-    pam("lb-wired", "session required pam_loginbox.so close\n" + PAM_BASE
-        + "session required pam_loginbox.so open\n")
-    pam("lb-product", "session required pam_loginbox.so close\n" + PAM_BASE
-        + "session required pam_loginbox.so open\n")
+    for service in SERVICES.values():
+        pam(service, "session required pam_loginbox.so close\n" + PAM_BASE
+            + "session required pam_loginbox.so open\n")
     hostfiles.write("/etc/security/namespace.conf", NAMESPACE_CONF)
     pam("lb-namespace", PAM_BASE + "session required pam_namespace.so\n")
 
@@ -127,18 +134,10 @@ def host_namespaces():
     return ",".join(f"{name}={os.readlink('/proc/self/ns/' + name)}" for name in names)
 
 
-# ---- the cases: a name, and the words of a line for the meter --------------------------------
+# ---- the cases: the words of a line for the meter ---------------------------------------------
 
-def product(payload, user=USER):
-    return ["pam", "lb-product", user, *payload]
-
-
-def wired(payload):
-    return ["pam", "lb-wired", USER, *payload]
-
-
-def wired_by_another(payload):
-    return ["pam", "lb-wired", "bob", *payload]
+def product(payload, user=USER, mode="none"):
+    return ["pam", SERVICES[mode], user, *payload]
 
 
 def empty(payload):
@@ -149,17 +148,13 @@ def namespace(payload):
     return ["pam", "lb-namespace", USER, *payload]
 
 
-def floor_wired(payload, box):
-    words = floor(payload, box)
-    return [*words[:2], "--net=veth", *words[2:]]
-
-
-def floor(payload, box):
+def floor(payload, box, mode="none", options=()):
     """The floor with the paths that the product's own box hides and freezes."""
     hidden, frozen = masks_of(box)
     own = [path for path, (kind, *flags) in box["mounts"].items()
            if kind == "tmpfs" and "ro" not in flags and os.path.isfile(path)]
-    return ["run", FLOOR, f"--uid={UID}", f"--gid={UID}",
+    link = {"none": [], "veth": ["--net=veth"], "bridge": [f"--net=bridge:{BRIDGE}"]}[mode]
+    return ["run", FLOOR, *link, *options, f"--uid={UID}", f"--gid={UID}",
             "--groups=" + ",".join(map(str, GROUPS)), f"--home={HOME}",
             *(f"--hide={path}" + "/" * os.path.isdir(path) for path in hidden),
             *(f"--freeze={path}" for path in frozen), *(f"--own={path}" for path in own),
@@ -179,70 +174,3 @@ def masks_of(box):
         elif path in ("/usr", "/boot", "/opt", "/etc") and "ro" in flags:
             frozen.append(path)
     return hidden, frozen
-
-
-def bwrap(payload, box):
-    """As much of the same box as it can do: no limits, no session, the host's sysfs."""
-    hidden, frozen = masks_of(box)
-    words = ["run", "/usr/bin/bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net",
-             "--unshare-uts", "--unshare-cgroup", "--hostname", os.uname().nodename,
-             "--cap-drop", "ALL", "--bind", "/", "/", "--tmpfs", "/home", "--bind", HOME, HOME,
-             "--dev", "/dev", "--mqueue", "/dev/mqueue", "--tmpfs", "/run", "--tmpfs", "/tmp",
-             "--tmpfs", "/var/tmp", "--proc", "/proc", "--ro-bind", "/sys", "/sys"]
-    for path in frozen:
-        words += ["--ro-bind", path, path]
-    for path in hidden:
-        words += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", "/dev/null", path]
-    return [*words, "--chdir", "/", *payload]       # root without capabilities sees no home
-
-
-def write_bundle(where, payload, box):
-    """The same box as a bundle for crun and runc; they can express nearly all of it."""
-    hidden, frozen = masks_of(box)
-    tmpfs = ["nosuid", "nodev", "mode=755"]
-    mounts = [("/proc", "proc", "proc", ["nosuid", "nodev", "noexec"]),
-              ("/sys", "sysfs", "sysfs", ["nosuid", "nodev", "noexec", "ro"]),
-              ("/dev", "tmpfs", "tmpfs", ["nosuid", "noexec", "mode=755", "size=65536"]),
-              ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "gid=5",
-                                                "ptmxmode=0666", "mode=0620"]),
-              ("/dev/shm", "tmpfs", "shm", ["nosuid", "nodev", "noexec", "mode=1777"]),
-              ("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "nodev", "noexec"]),
-              ("/run", "tmpfs", "tmpfs", [*tmpfs, "noexec"]), ("/tmp", "tmpfs", "tmpfs", tmpfs),
-              ("/var/tmp", "tmpfs", "tmpfs", tmpfs), ("/home", "tmpfs", "tmpfs", tmpfs),
-              # The root is the tree itself, where /home is covered by now.
-              (HOME, "bind", f"{TOOLS}/home", ["rbind", "nosuid", "nodev"])]
-    config = {
-        "ociVersion": "1.0.2", "hostname": os.uname().nodename,
-        "process": {"args": payload, "cwd": HOME, "env": ["PATH=/usr/bin:/bin"],
-                    "user": {"uid": UID, "gid": UID, "additionalGids": GROUPS},
-                    "capabilities": {kind: [] for kind in ("bounding", "effective", "permitted",
-                                                           "inheritable", "ambient")},
-                    "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 512, "hard": 512},
-                                {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
-                    "noNewPrivileges": True},
-        "root": {"path": ROOT, "readonly": False},
-        "mounts": [dict(zip(("destination", "type", "source", "options"), mount))
-                   for mount in mounts],
-        "linux": {"namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts",
-                                                             "mount", "cgroup")],
-                  "maskedPaths": hidden, "readonlyPaths": frozen}}
-    os.makedirs(where, exist_ok=True)
-    with open(f"{where}/config.json", "w", encoding="utf-8") as file:
-        json.dump(config, file)
-
-
-def crun(payload, box, name="bench"):
-    where = f"{TOOLS}/bundle-{name}-{os.path.basename(payload[0])}"
-    write_bundle(where, payload, box)
-    return ["run", "/usr/bin/crun", "--cgroup-manager=disabled", f"--root=/run/{name}", "run",
-            "--bundle", where, name]
-
-
-def runc(payload, box):
-    where = f"{TOOLS}/bundle-runc-{os.path.basename(payload[0])}"
-    write_bundle(where, payload, box)
-    return ["run", "/usr/sbin/runc", "--root=/run/runc", "run", "--bundle", where, "bench"]
-
-
-def installed(program):
-    return shutil.which(program, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")

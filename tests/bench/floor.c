@@ -3,10 +3,16 @@
  * inventory as the product's box, in a row, with no policy, no state, no second process that
  * keeps anything, no reading back. Static, one clone3.
  *
- *	floor --uid=N --gid=N --groups=A,B --home=DIR [--net=host|veth]
- *	      [--hide=PATH]... [--freeze=PATH]... [--own=PATH]...
+ *	floor --uid=N --gid=N --groups=A,B --home=DIR [--net=host|veth|bridge:NAME]
+ *	      [--hide=PATH]... [--freeze=PATH]... [--own=PATH]... [--template=PID]
  *	      -- PROGRAM ARGUMENTS
  *	floor --join=PID --uid=N ... -- PROGRAM ARGUMENTS
+ *	floor --hold ... -- PROGRAM      the process PID of --template: says "r", lives until
+ *	                                 its standard input ends
+ *
+ * A template is a mount namespace in which what is the same for every box is done already:
+ * private, read-only what is frozen, without the host's /proc, /sys, /dev, /run and /tmp. A box
+ * then starts from a copy of it instead of a copy of the host's table of mounts.
  *
  * Which paths are hidden, frozen, and replaced by an empty file is told by the bench, which
  * reads it off the product's own box, so that both have the same list: nothing has to be
@@ -58,9 +64,11 @@ static struct {
 	size_t n_groups;
 	const char *home;
 	pid_t join;
-	bool host_net;
+	bool host_net, hold;
+	pid_t template;
 	int slot;
-	int host_sock; /* with --net=veth: rtnetlink of the host, else 0 */
+	int host_sock; /* with --net=veth or bridge: rtnetlink of the host, else 0 */
+	uint32_t bridge;
 	char *path[LISTS][PATHS_MAX];
 	size_t n[LISTS];
 	char **program;
@@ -238,18 +246,27 @@ static void each_below(enum list list, const char *top, bool below)
 	}
 }
 
-static void make_mounts(void)
+/* What a template has already. */
+static void make_common_mounts(void)
 {
 	static const char *const dropped[] = { "/proc", "/sys", "/dev", "/run", "/tmp",
 		"/var/tmp" };
-	char *name = strrchr(o.home, '/') + 1;
 
 	MUST(syscall(SYS_mount, NULL, "/", NULL, REC_PRIVATE, NULL));
-	int home = copy_of(AT_FDCWD, o.home, AT_RECURSIVE);
-	set_attr(home, "", AT_EMPTY_PATH | AT_RECURSIVE, NSD);
 	set_attr(AT_FDCWD, "/", AT_RECURSIVE, NSD);
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
 		syscall(SYS_umount2, dropped[i], DETACH); /* not everywhere is one mounted */
+	each_below(FREEZE, "/proc/", false);
+}
+
+static void make_mounts(void)
+{
+	char *name = strrchr(o.home, '/') + 1;
+
+	if (!o.template)
+		make_common_mounts();
+	int home = copy_of(AT_FDCWD, o.home, AT_RECURSIVE);
+	set_attr(home, "", AT_EMPTY_PATH | AT_RECURSIVE, NSD);
 	int homes = fresh("tmpfs", OPTIONS("size", "65536", "mode", "755"), NSDE, NULL);
 	MUST(mkdirat(homes, name, 0755));
 	set_attr(homes, "", AT_EMPTY_PATH, DEAD);
@@ -257,7 +274,6 @@ static void make_mounts(void)
 	put(home, o.home);
 	close(homes);
 	close(home);
-	each_below(FREEZE, "/proc/", false);
 	make_devices();
 	make_run();
 	make_tmp();
@@ -316,7 +332,7 @@ static void __attribute__((noreturn)) be_inside(void)
 
 	umask(0);
 	if (o.host_sock)
-		make_veth(o.host_sock, o.slot);
+		make_veth(o.host_sock, o.slot, o.bridge);
 	else if (!o.host_net)
 		raise_loopback();
 	gethostname(host, sizeof(host));
@@ -349,6 +365,24 @@ static int join(void)
 	return wait_for(pid);
 }
 
+static int hold_template(void)
+{
+	char end;
+
+	MUST(unshare(CLONE_NEWNS));
+	make_common_mounts();
+	MUST(write(1, "r", 1));
+	return read(0, &end, 1) < 0;
+}
+
+static void enter_template(void)
+{
+	int pidfd = (int)MUST(syscall(SYS_pidfd_open, o.template, 0));
+
+	MUST(setns(pidfd, CLONE_NEWNS));
+	close(pidfd);
+}
+
 static bool starts(const char *word, const char *with, char **value)
 {
 	size_t n = strlen(with);
@@ -370,6 +404,14 @@ static void take_path(enum list list, char *path)
 	o.path[list][o.n[list]++] = path;
 }
 
+static void take_link(const char *bridge)
+{
+	o.slot = getpid() % 30000 + 2;
+	o.host_sock = (int)MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	if (bridge && !(o.bridge = if_nametoindex(bridge)))
+		must(-1, bridge);
+}
+
 static void take_options(char **word)
 {
 	char *value;
@@ -387,9 +429,14 @@ static void take_options(char **word)
 			o.join = (pid_t)atol(value);
 		else if (starts(*word, "--net=host", &value))
 			o.host_net = true;
+		else if (starts(*word, "--template=", &value))
+			o.template = (pid_t)atol(value);
+		else if (starts(*word, "--hold", &value))
+			o.hold = true;
 		else if (starts(*word, "--net=veth", &value))
-			o.slot = getpid() % 60000 + 2, o.host_sock = (int)MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-				NETLINK_ROUTE));
+			take_link(NULL);
+		else if (starts(*word, "--net=bridge:", &value))
+			take_link(value);
 		else if (starts(*word, "--hide=", &value))
 			take_path(HIDE, value);
 		else if (starts(*word, "--freeze=", &value))
@@ -408,8 +455,12 @@ int main(int argc, char **argv)
 {
 	(void)argc;
 	take_options(argv + 1);
+	if (o.hold)
+		return hold_template();
 	if (o.join)
 		return join();
+	if (o.template)
+		enter_template();
 	struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS |
 					    CLONE_NEWIPC | CLONE_NEWCGROUP |
 					    (o.host_net ? 0 : CLONE_NEWNET),

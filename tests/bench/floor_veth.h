@@ -92,52 +92,91 @@ static void add_route(struct batch *b, uint32_t index, uint32_t to, unsigned bit
 	attr(b, RTA_OIF, &index, sizeof(index));
 }
 
-static void raise_link(struct batch *b, int index)
+enum kind { LINE, PORT };
+
+static void raise_link(struct batch *b, int index, enum kind kind)
 {
-	struct ifinfomsg up = { .ifi_index = index,
-		.ifi_flags = IFF_UP | IFF_NOARP,
-		.ifi_change = IFF_UP | (index == 1 ? 0 : IFF_NOARP) };
+	unsigned arp = index == 1 || kind == PORT ? 0 : IFF_NOARP;
+	struct ifinfomsg up = {
+		.ifi_index = index, .ifi_flags = IFF_UP | arp, .ifi_change = IFF_UP | arp
+	};
 
 	request(b, RTM_NEWLINK, 0, &up, sizeof(up));
 }
 
-/* The kernel removes the last one in its own time, so each has a number of its own. The pair, its
- * host end and a route to it; then lo, eth0, its address and routes. */
-static void make_veth(int host_sock, int slot)
+/* A link of a bridge whose other ports would all hear its IPv6 say hello. */
+static void be_quiet(struct batch *b, int index)
 {
-	static const unsigned char mac[6] = { 2, 0, 0, 0, 0, 1 };
-	struct batch b = { 0 };
-	char name[16];
+	const uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+	struct ifinfomsg head = { .ifi_index = index };
+
+	request(b, RTM_NEWLINK, 0, &head, sizeof(head));
+	size_t spec = attr(b, IFLA_AF_SPEC, NULL, 0);
+	size_t six = attr(b, AF_INET6, NULL, 0);
+	attr(b, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof(none));
+	end(b, six);
+	end(b, spec);
+}
+
+static void make_pair(struct batch *b, int slot, uint32_t bridge, uint32_t ns)
+{
+	const unsigned char near[6] = { 2, 1, 0, 0, (unsigned char)(slot >> 8),
+		(unsigned char)slot };
+	const unsigned char far[6] = { 2, 2, 0, 0, (unsigned char)(slot >> 8),
+		(unsigned char)slot };
 	struct ifinfomsg ours = { .ifi_index = 100000 + slot }, theirs = { .ifi_index = 1000 };
-	struct ifaddrmsg head = { .ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = 1000 };
-	uint32_t own = htonl(0x0a4f0000 + (uint32_t)slot), gateway = htonl(0x0a4d0001);
+	char name[16];
+
+	request(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ours, sizeof(ours));
+	snprintf(name, sizeof(name), "floor%d", slot);
+	attr(b, IFLA_IFNAME, name, strlen(name) + 1);
+	attr(b, IFLA_ADDRESS, near, sizeof(near));
+	put_queues(b);
+	if (bridge)
+		attr(b, IFLA_MASTER, &bridge, sizeof(bridge));
+	size_t info = attr(b, IFLA_LINKINFO, NULL, 0);
+	attr(b, IFLA_INFO_KIND, "veth", 4);
+	size_t data = attr(b, IFLA_INFO_DATA, NULL, 0);
+	size_t peer = attr(b, VETH_INFO_PEER, &theirs, sizeof(theirs));
+	attr(b, IFLA_IFNAME, "eth0", 5);
+	attr(b, IFLA_ADDRESS, far, sizeof(far));
+	put_queues(b);
+	attr(b, IFLA_NET_NS_FD, &ns, sizeof(ns));
+	end(b, peer);
+	end(b, data);
+	end(b, info);
+}
+
+/* The kernel removes the last one in its own time, so each has a number of its own. The pair, its
+ * host end and a route to it; then lo, eth0, its address and routes. As a port of `bridge` (its
+ * index, 0 for none) the pair needs no route on the host, and its box one less. */
+static void make_veth(int host_sock, int slot, uint32_t bridge)
+{
+	enum kind kind = bridge ? PORT : LINE;
+	struct batch b = { 0 };
+	struct ifaddrmsg head = {
+		.ifa_family = AF_INET, .ifa_prefixlen = bridge ? 16 : 32, .ifa_index = 1000
+	};
+	uint32_t own = htonl((bridge ? 0x0a508000 : 0x0a4f0000) + (uint32_t)slot);
+	uint32_t gateway = htonl(bridge ? 0x0a500001 : 0x0a4d0001);
 	int sock = (int)MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
 	uint32_t ns = (uint32_t)MUST(ioctl(sock, SIOCGSKNS));
 
-	request(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ours, sizeof(ours));
-	snprintf(name, sizeof(name), "floor%d", slot);
-	attr(&b, IFLA_IFNAME, name, strlen(name) + 1);
-	attr(&b, IFLA_ADDRESS, mac, sizeof(mac));
-	put_queues(&b);
-	size_t info = attr(&b, IFLA_LINKINFO, NULL, 0);
-	attr(&b, IFLA_INFO_KIND, "veth", 4);
-	size_t data = attr(&b, IFLA_INFO_DATA, NULL, 0);
-	size_t peer = attr(&b, VETH_INFO_PEER, &theirs, sizeof(theirs));
-	attr(&b, IFLA_IFNAME, "eth0", 5);
-	attr(&b, IFLA_ADDRESS, mac, sizeof(mac));
-	put_queues(&b);
-	attr(&b, IFLA_NET_NS_FD, &ns, sizeof(ns));
-	end(&b, peer);
-	end(&b, data);
-	end(&b, info);
-	raise_link(&b, 100000 + slot);
-	add_route(&b, 100000 + (uint32_t)slot, own, 32, 0);
+	make_pair(&b, slot, bridge, ns);
+	if (bridge)
+		be_quiet(&b, 100000 + slot);
+	raise_link(&b, 100000 + slot, kind);
+	if (!bridge)
+		add_route(&b, 100000 + (uint32_t)slot, own, 32, 0);
 	say(host_sock, &b);
-	raise_link(&b, 1);
+	if (bridge)
+		be_quiet(&b, 1000);
+	raise_link(&b, 1, LINE);
 	request(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof(head));
 	attr(&b, IFA_LOCAL, &own, sizeof(own));
-	raise_link(&b, 1000);
-	add_route(&b, 1000, gateway, 32, 0);
+	raise_link(&b, 1000, kind);
+	if (!bridge)
+		add_route(&b, 1000, gateway, 32, 0);
 	add_route(&b, 1000, 0, 0, gateway);
 	say(sock, &b);
 	close((int)ns);

@@ -76,6 +76,10 @@ def median(rounds, key):
     return statistics.median(one[key] for one in rounds)
 
 
+def percentile(values, part):
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+
+
 def ratio(rounds, base, key):
     return statistics.median(one[key] / max(ref[key], 1) for one, ref in zip(rounds, base))
 
@@ -137,11 +141,16 @@ def lacks_and_extras(peer, box):
 
 # ---- system calls -------------------------------------------------------------------------------
 
+# A payload that finds a language in its environment makes more calls than one that does not.
+PLAIN = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin"]
+
+
 def system_calls(words):
     """How many system calls the meter and everything that it starts make in one session."""
     counts = tempfile.mktemp(dir=cases.TOOLS)
     run_meter([("one", words)], 0,
-              prefix=["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", counts])
+              prefix=["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", counts,
+                      *PLAIN])
     with open(counts, encoding="utf-8") as file:
         table = {words[-1]: int(words[0]) for words in map(str.split, file)
                  if len(words) == 2 and words[0].isdigit()}
@@ -170,8 +179,23 @@ def processes():
     return found
 
 
+def start_and_wait(words):
+    """A program that says with one byte that it is there, and ends with its standard input."""
+    # pylint: disable-next=consider-using-with
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    if process.stdout.read(1) != b"r":
+        process.stdin.close()
+        raise RuntimeError(f"{words[0]} ended with {process.wait()}")
+    return process
+
+
+def boxes_alive():
+    """How many keepers and inits of the product there are."""
+    return sum(name.startswith("loginbox-") for _, name in processes().values())
+
+
 class Held:
-    """N sessions of one case that stay open until the end of the `with`."""
+    """N sessions of one case that stay open until let go, or until the end of the `with`."""
 
     def __init__(self, words, n):
         self.file = case_file([("held", words)])
@@ -190,9 +214,16 @@ class Held:
         self.open_us = int(words[2])
         return self
 
-    def __exit__(self, *_):
+    def let_go(self):
+        """Closes them, one after the other; the microseconds that took."""
+        start = time.monotonic()
         self.meter.stdin.close()
         self.meter.wait()
+        return (time.monotonic() - start) * 1e6
+
+    def __exit__(self, *_):
+        self.let_go()
+        self.meter.stdout.close()
         os.unlink(self.file)
 
     def new_processes(self):
