@@ -3,6 +3,7 @@
 Uses: host, hostfiles, report, ssh, terminal.
 """
 
+import contextlib
 import os
 import shlex
 import signal
@@ -117,23 +118,29 @@ def result_of(out):
     return text
 
 
-def cron_runs(user, command, variables=""):
-    """`variables` are lines of the crontab before the job."""
+@contextlib.contextmanager
+def cron(user, lines):
+    """A cron daemon that has just started and finds these lines in the user's table."""
     table = f"/var/spool/cron/crontabs/{user}"
-    out = f"/home/{user}/cron-result"
-    hostfiles.write(table, f"{variables}@reboot {job(out, command)}\n", 0o600)
-    group = os.stat(os.path.dirname(table)).st_gid
-    os.chown(table, hostfiles.USERS[user], group)
+    hostfiles.write(table, "".join(f"{line}\n" for line in lines), 0o600)
+    os.chown(table, hostfiles.USERS[user], os.stat(os.path.dirname(table)).st_gid)
     for name in ("/run/crond.reboot", "/run/crond.pid"):
         if os.path.exists(name):
             os.unlink(name)
     try:
         with Daemon("/usr/sbin/cron", "-f"):
-            return result_of(out)
+            yield
     finally:
         for name in (table, "/run/crond.reboot", "/run/crond.pid"):
             if os.path.exists(name):
                 os.unlink(name)
+
+
+def cron_runs(user, command, variables=""):
+    """`variables` are lines of the crontab before the job."""
+    out = f"/home/{user}/cron-result"
+    with cron(user, [*variables.splitlines(), f"@reboot {job(out, command)}"]):
+        return result_of(out)
 
 
 def at_runs(user, command):
