@@ -15,9 +15,9 @@ import report  # noqa: E402
 from report import equal, test, true  # noqa: E402
 
 # The goal is 1.3. This is where the product stands, and may only ever go down.
-CALLS_MOST = 5.0
+CALLS_MOST = 4.8
 # The goal is 1.2; a machine that is busy with other things must not fail here.
-CPU_MOST = 4.0
+CPU_MOST = 3.0
 PROCESSES_MOST = 2
 
 BOX = {}
