@@ -205,6 +205,11 @@ static bool can_binds(const struct probe_of *of, char *why, size_t size)
 
 static bool wants_overlay(const struct probe_of *of)
 {
+	for (size_t i = 0; i < of->box->all.n_labelled; i++) {
+		const struct setting *s = of->box->all.labelled[i];
+		if (s->key == &key_table[KEY_TMPFS] && strstr(s->text, "copy-up"))
+			return true;
+	}
 	return probe_is_set(of, KEY_WRITES) && !probe_says(of, KEY_WRITES, "host");
 }
 
@@ -241,7 +246,10 @@ static const struct probe probes[] = {
 	{ "userns = self", wants_userns, can_userns, RAISE },
 	{ "root", wants_root, can_root, "prepare the tree; root owns it all the way up", true },
 	{ "bind", wants_binds, can_binds, "make it, or say 'optional'", true },
-	{ "writes", wants_overlay, probe_can_overlay, "load the module overlay, or say writes = host" },
+	{ "writes", wants_overlay, probe_can_overlay, "load the module overlay, or do without writes and copy-up" },
+	{ "writes = keep", probe_wants_keep, probe_can_keep,
+		"make it: root's with mode 0700, all above root's alone, on a disk that takes overlays",
+		true },
 	{ "processes = hidden", wants_hidepid, probe_can_hidepid, "use Linux 5.8, or processes = own" },
 	{ "seccomp", wants_call_filter, probe_can_filter_calls,
 		"use a kernel with CONFIG_SECCOMP_FILTER" },

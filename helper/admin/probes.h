@@ -42,6 +42,8 @@ bool probe_aside(bool (*what)(char *why, size_t size), char *why, size_t size);
 
 bool probe_can_mount(const struct probe_of *of, char *why, size_t size);
 bool probe_can_overlay(const struct probe_of *of, char *why, size_t size);
+bool probe_wants_keep(const struct probe_of *of);
+bool probe_can_keep(const struct probe_of *of, char *why, size_t size);
 bool probe_can_hidepid(const struct probe_of *of, char *why, size_t size);
 bool probe_can_link(const struct probe_of *of, char *why, size_t size);
 bool probe_can_filter_packets(const struct probe_of *of, char *why, size_t size);

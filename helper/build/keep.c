@@ -21,13 +21,21 @@ static int check_private(int fd, const char *path, struct fail *f)
 	return 0;
 }
 
+int keep_open_directory(const char *path, struct fail *f)
+{
+	OWN_FD dir = -1;
+
+	if (path_open_directory(&dir, path, f) < 0 || check_private(dir, path, f) < 0)
+		return -1;
+	return take_fd(&dir);
+}
+
 int keep_open(const struct plan *plan, struct fail *f)
 {
 	char name[16];
-	OWN_FD dir = -1;
+	OWN_FD dir = keep_open_directory(plan->keep_dir, f);
 
-	if (path_open_directory(&dir, plan->keep_dir, f) < 0 ||
-		check_private(dir, plan->keep_dir, f) < 0)
+	if (dir < 0)
 		return -1;
 	snprintf(name, sizeof(name), "%u", plan->account->uid);
 	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)

@@ -14,6 +14,10 @@
 #include "helper/policy/plan.h"
 #include "lib/base/fail.h"
 
+/* Opens DIR itself, the caller's; refused unless it is root's with mode 0700, and all above
+ * it root's alone. */
+int keep_open_directory(const char *path, struct fail *f);
+
 /* Opens the user's part of DIR, made where it is missing. */
 int keep_open(const struct plan *plan, struct fail *f);
 

@@ -169,6 +169,18 @@ def the_page_of_the_module_has_the_sections_of_linux_pam_in_their_order():
 
 
 @test
+def the_readme_names_what_a_fresh_machine_lacks_to_build():
+    """As the packages' own list does."""
+    control = read(os.path.join(TOP, "etc/packaging/debian/control"))
+    depends = re.search(r"^Build-Depends: (.*?)\n\S", control, re.M | re.S).group(1)
+    wanted = {name.split()[0] for name in depends.replace("\n", " ").split(",")}
+    line = re.search(r"apt-get install (.*?)\n    make", read(os.path.join(TOP, "README.md")),
+                     re.S).group(1)
+    equal(set(line.replace("\\", " ").split()),
+          wanted - {"debhelper-compat"} | {"build-essential"}, "packages")
+
+
+@test
 def every_page_is_named_by_another():
     texts = {path: read(path) for path in pages()}
     for path in texts:

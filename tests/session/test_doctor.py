@@ -121,6 +121,17 @@ def a_line_of_a_full_path_and_a_comment_behind_count_too():
 
 
 @test
+def what_runs_after_the_one_line_of_pam_auth_update():
+    with open("/etc/pam.d/common-session", encoding="utf-8") as file:
+        common = file.read()
+    with changed("/etc/pam.d/common-session", common + "session required pam_loginbox.so\n"), \
+            changed("/etc/pam.d/sshd", "@include common-session\nsession optional pam_motd.so\n"
+                    "session required pam_limits.so\n"):
+        for number, module in ((2, "pam_motd"), (3, "pam_limits")):
+            finds("error", f"/etc/pam.d/sshd:{number}", f"{module}.so runs after the box is entered")
+
+
+@test
 def an_older_copy_of_a_file_is_no_service():
     """common-session.pam-old of pam-auth-update once was an error, and kept a package from
     being removed."""

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -61,6 +62,17 @@ def who_is_not_boxed_has_no_box_to_run_in():
     for number, why in ((1, "no rule"), (2, "uid 0 is never boxed"), (3, "no such user")):
         line = [text for text in out.splitlines() if text.startswith(f"{FILE}:{number}:")]
         true(line and why in line[0], f"line {number}: {why}", out)
+
+
+@test
+def what_the_manual_promises_of_its_first_recipe_is_so():
+    with open("etc/loginbox-recipes.7", encoding="utf-8") as file:
+        blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", file.read(), re.M | re.S)
+    promised = [block for block in blocks if " | exit " in block]
+    equal(len(promised), 1, "blocks of expectations")
+    lines = promised[0].splitlines()
+    code, out = check(*lines, policy=blocks[0])
+    equal((code, f"{len(lines)} expectations run: well" in out), (0, True), out)
 
 
 @test

@@ -256,6 +256,35 @@ def a_layer_is_used_by_one_box_at_a_time():
 
 
 @test
+def check_here_tries_the_directory_for_layers():
+    """It once asked the kernel for overlays and did not look at the directory."""
+    def here():
+        host.write_policy(POLICY.format(keys=f"writes = keep:{KEEP}\n"))
+        return run(["loginbox", "check", "--here"])
+    where = "/etc/security/loginbox.conf:1: writes = keep: "
+    host.write_policy(POLICY.format(keys="writes = keep:/srv/absent\n"))
+    contains(run(["loginbox", "check", "--here"]).stdout,
+             f"{where}cannot open '/srv/absent': No such file", "absent")
+    with Kept():
+        done = here()
+        equal((done.returncode, "keep" in done.stdout), (0, False), done.stdout)
+        equal(os.listdir(KEEP), [], "what it left")
+        for mode, uid in ((0o755, 0), (0o700, 2001)):
+            os.chmod(KEEP, mode)
+            os.chown(KEEP, uid, uid)
+            done = here()
+            equal(done.returncode, 2, f"mode {mode:o}, owner {uid}")
+            contains(done.stdout, where, "where")
+            contains(done.stdout, f"'{KEEP}': it is not", "which, and why")
+    # The tests' host is on an overlay itself, which takes no layer of another.
+    os.chmod(KEEP, 0o700)
+    done = here()
+    equal((done.returncode, os.listdir(KEEP)), (2, []), done.stdout)
+    contains(done.stdout, f"{where}cannot lay an overlay into '{KEEP}': Invalid argument",
+             "a file system that takes no layer")
+
+
+@test
 def a_directory_for_layers_that_is_not_roots_alone_refuses():
     with Kept():
         os.chmod(KEEP, 0o755)
