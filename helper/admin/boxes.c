@@ -1,5 +1,6 @@
 #include "helper/admin/boxes.h"
 
+#include "helper/admin/screen.h"
 #include "helper/keeper/peer.h"
 #include "helper/state/note.h"
 #include "lib/base/own.h"
@@ -124,7 +125,10 @@ int boxes_find(struct boxes *out, const char *which, struct fail *f)
 	} else if (stat(LOGINBOX_RUN, &st) == 0) {
 		if (place_open(&place, f) < 0)
 			return -1;
+		/* One that is stopped is waited for. */
+		screen_busy("asking the boxes ...");
 		int result = place_each(&place, (uid_t)-1, look, &search);
+		screen_ready();
 		place_close(&place);
 		if (result < 0)
 			return -1;

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <netlink/attr.h>
 #include <netlink/netlink.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define ANSWER_MS 5000 /* the kernel answers while it is asked: only something broken takes longer */
 #define ANSWER_MAX 32768 /* as iproute2 has it: the kernel fills no more in one datagram */
 
 int netlink_open(struct nl_sock **out, int protocol, struct fail *f)
@@ -190,6 +192,23 @@ int netlink_judge(struct netlink_wait *wait, const void *bytes, size_t size, str
 	return 0;
 }
 
+/*
+ * Waits for an answer. 1 when one is there; 0 when none will come: after an error nfnetlink
+ * leaves the requests behind it unanswered; -1 when none came for a long time.
+ */
+static int await(struct nl_sock *sock, const struct netlink_wait *wait, struct fail *f)
+{
+	struct pollfd fd = { .fd = nl_socket_get_fd(sock), .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&fd, 1, wait->err ? 0 : ANSWER_MS);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return fail_sys(f, "hear netlink", "");
+	return n || wait->err ? n : fail_err(f, ETIMEDOUT, "hear netlink", "");
+}
+
 static int hear(struct nl_sock *sock, struct netlink_wait *wait, struct fail *f)
 {
 	/* Aligned as the headers in it must be. */
@@ -201,8 +220,13 @@ static int hear(struct nl_sock *sock, struct netlink_wait *wait, struct fail *f)
 		struct iovec part = { bytes, ANSWER_MAX };
 		struct msghdr head = { .msg_name = &from, .msg_namelen = sizeof(from),
 			.msg_iov = &part, .msg_iovlen = 1 };
-		ssize_t n = recvmsg(nl_socket_get_fd(sock), &head, MSG_CMSG_CLOEXEC);
-		if (n < 0 && errno == EINTR)
+		int there = await(sock, wait, f);
+		if (there <= 0) {
+			result = there;
+			break;
+		}
+		ssize_t n = recvmsg(nl_socket_get_fd(sock), &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
 			result = fail_sys(f, "hear netlink", "");

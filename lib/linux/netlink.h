@@ -57,7 +57,10 @@ void netlink_put_text(struct netlink_batch *batch, int type, const char *text);
 struct nlattr *netlink_nest(struct netlink_batch *batch, int type, const void *head, size_t size);
 void netlink_nest_end(struct netlink_batch *batch, struct nlattr *nest);
 
-/* Sends all and waits for every answer; the first that is an error fails. Frees the batch. */
+/*
+ * Sends all and waits for every answer, each for a few seconds at most; the first that is an
+ * error fails. Frees the batch.
+ */
 int netlink_send(struct nl_sock *sock, struct netlink_batch *batch, struct fail *f);
 
 void netlink_drop(struct netlink_batch *batch);

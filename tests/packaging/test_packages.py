@@ -107,6 +107,18 @@ def the_helper_is_root_and_set_user_id_and_the_module_is_not_executable():
 
 
 @test
+def every_installed_file_is_roots_and_nobody_elses_to_write():
+    for package in ("loginbox", "libpam-loginbox"):
+        for path in dpkg("-L", package).stdout.split():
+            st = os.lstat(path)
+            equal((st.st_uid, st.st_gid), (0, 0), f"owner of {path}")
+            true(os.path.islink(path) or not st.st_mode & 0o022, f"{path} is root's alone",
+                 oct(st.st_mode))
+            true(path == "/usr/libexec/loginbox/loginbox-helper" or not st.st_mode & 0o6000,
+                 f"{path} has no set-id bit", oct(st.st_mode))
+
+
+@test
 def two_lines_and_a_policy_box_a_group():
     write_policy()
     equal(run("loginbox", "pam", "add", "su", "su-l").returncode, 0, "pam add")

@@ -102,6 +102,26 @@ def a_namespace_that_is_not_there_refuses():
     equal(login(keys="network = path:/run/netns/none"), None, "a namespace that is not there")
 
 
+@test
+def without_links_and_packet_rules_a_network_refuses():
+    def come_in(network, *before):
+        host.write_policy("[network lab]\nsubnet = 10.88.0.0/16\nuids = 2000-2999\n"
+                          + BOX.format(keys=f"network = {network}"))
+        mark = host.LogMark()
+        done = run([*before, "su", "alice", "-c", "echo came in"])
+        return "came in" in done.stdout, lambda: " ".join(mark.ours())
+    without = ("setpriv", "--bounding-set=-net_admin")
+    for network in ("lab", "none"):
+        equal(come_in(network)[0], True, f"network = {network} where it can be made")
+        inside, said = come_in(network, *without)
+        equal(inside, False, f"network = {network} where it cannot")
+        report.wait_until(lambda: "result=failed" in said() and "not permitted" in said(),
+                          "the log says why")
+    equal(come_in("host", *without)[0], True, "network = host needs neither")
+    run(["loginbox", "gc"])
+    report.wait_until(lambda: not os.path.exists("/run/loginbox/leases/lab"), "the network is gone", 20)
+
+
 # ---- groups --------------------------------------------------------------------------------
 
 @test

@@ -3,8 +3,13 @@
 #include "tests/unit/test.h"
 
 #include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PORT 9
 #define FIRST 5
@@ -144,6 +149,32 @@ static void the_kernel_answers_by_step_and_subject(void)
 	CHECK_NUMBER(f.err, ENODEV);
 }
 
+/* nfnetlink answers the first of several requests that are not allowed, and no other: the
+ * wait for the others once had no end, with the lock of all networks held. */
+static void a_refusal_of_all_is_not_waited_for_again(void)
+{
+	struct netlink_batch batch = { 0 };
+	struct nl_sock *sock = NULL;
+	struct fail f = { 0 };
+	const struct nfgenmsg head = { .nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0 };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(4);
+		if (setresuid(65534, 65534, 65534) < 0 || netlink_open(&sock, NETLINK_NETFILTER, &f) < 0)
+			_exit(2);
+		for (int i = 0; i < 3; i++)
+			netlink_request(&batch, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_DUMP, &head,
+				sizeof(head), "list tables", "");
+		int result = netlink_send(sock, &batch, &f);
+		netlink_close(&sock);
+		_exit(result == -1 && f.err == EPERM ? 0 : 1);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_NUMBER(status, 0);
+}
+
 int main(void)
 {
 	RUN(every_request_wants_its_answer);
@@ -151,5 +182,6 @@ int main(void)
 	RUN(what_is_strange_is_refused);
 	RUN(a_request_that_is_too_large_is_never_sent);
 	RUN(the_kernel_answers_by_step_and_subject);
+	RUN(a_refusal_of_all_is_not_waited_for_again);
 	return test_end();
 }
