@@ -578,7 +578,7 @@ def counts_without_a_box_are_collected_and_foreign_files_are_not():
     foreign = f"{host.STATE}/all/not-a-box", f"{host.STATE}/boxes/not-a-user"
     for path in (f"{host.STATE}/all/0badcafe", *foreign):
         os.mkdir(path, 0o700)
-    contains(loginbox("gc"), "removed 1 counts", "gc")
+    contains(loginbox("gc"), "removed 1 mark of a box", "gc")
     true(all(os.path.isdir(path) for path in foreign), "foreign directories are left alone")
     for path in foreign:
         os.rmdir(path)

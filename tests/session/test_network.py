@@ -386,13 +386,13 @@ def rules_that_were_flushed_come_back_with_the_next_login_and_with_gc():
             with net.living("bob"):
                 contains(net.run("nft", "list", "ruleset"), "iifgroup", "rules")
             net.run("nft", "flush", "ruleset")
-            contains(net.run("loginbox", "gc", "--dry-run"), "would make again the rules of 1 networks", "dry")
+            contains(net.run("loginbox", "gc", "--dry-run"), "would make again 1 set of rules", "dry")
             equal(net.run("nft", "list", "ruleset"), "", "a dry run changes nothing")
-            contains(net.run("loginbox", "gc"), "made again the rules of 1 networks", "gc")
+            contains(net.run("loginbox", "gc"), "made again 1 set of rules", "gc")
             equal(net.run("nft", "list", "ruleset"), rules, "rules")
             equal(net.run("loginbox", "gc"), "no dead box left anything\n", "gc again")
             net.run("nft", "flush", "table", "inet", "loginbox")
-            contains(net.run("loginbox", "gc"), "made again the rules of 1 networks", "emptied")
+            contains(net.run("loginbox", "gc"), "made again 1 set of rules", "emptied")
 
 
 @untouched
@@ -404,9 +404,9 @@ def gc_removes_what_is_ours_and_nothing_else():
             "priority 0; }")
     try:
         kept = net.run("nft", "list", "ruleset")
-        contains(net.run("loginbox", "gc", "--dry-run"), "would remove 1 links of no box", "dry run")
+        contains(net.run("loginbox", "gc", "--dry-run"), "would remove 1 link of no box", "dry run")
         net.run("ip", "link", "add", "lb00000003", "type", "veth", "peer", "name", "x0")
-        contains(net.run("loginbox", "gc"), "removed 1 links of no box", "gc")
+        contains(net.run("loginbox", "gc"), "removed 1 link of no box", "gc")
         names = net.run("ip", "-o", "link")
         true("lb00000002" not in names, "ours by name and number went", names)
         true("lb00000003" in names and "mine0" in names, "others stayed", names)
@@ -447,7 +447,7 @@ def a_dead_keepers_address_goes_back_with_gc():
     os.kill(keeper_of(box), signal.SIGKILL)
     box.process.wait(20)
     os.close(box.ns)
-    contains(net.run("loginbox", "gc"), "removed 1 addresses", "gc")
+    contains(net.run("loginbox", "gc"), "removed 1 address and link", "gc")
     true(not os.path.exists("/run/loginbox/leases/lab"), "nothing is left of the network")
 
 
