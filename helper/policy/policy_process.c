@@ -91,29 +91,39 @@ static enum reach reaches_helper(const struct rule *rule)
 	return reach;
 }
 
+/* Whether the list of services takes the name: any of it, and none of what it excludes. */
+static bool takes_service(const struct setting *s, const char *name)
+{
+	bool wanted = false, only_excludes = true;
+
+	for (size_t i = 0; i < s->value.n_items; i++) {
+		const struct item *item = &s->value.items[i];
+		const bool fits = pattern_fits(item->text, name);
+		if (item->not && fits)
+			return false;
+		wanted |= !item->not && fits;
+		only_excludes &= item->not;
+	}
+	return wanted || only_excludes;
+}
+
 /* Which doors the rule's `service` lets in: those of the helper, and those of PAM. */
 static void find_doors(const struct rule *rule, bool *shell, bool *pam)
 {
 	static const char *const ours[] = { "loginbox-shell", "loginbox-try", "loginbox-enter" };
 	const struct setting *s = rule->says.by_key[KEY_RULE_SERVICE];
-	bool excludes = true;
+	bool only_excludes = true;
 
-	*shell = false;
-	*pam = false;
+	*shell = *pam = !s;
+	for (size_t i = 0; s && i < sizeof(ours) / sizeof(ours[0]); i++)
+		*shell |= takes_service(s, ours[i]);
 	for (size_t i = 0; s && i < s->value.n_items; i++) {
 		const struct item *item = &s->value.items[i];
-		if (item->not)
-			continue;
-		excludes = false;
-		bool fits = false;
-		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
-			fits |= pattern_fits(item->text, ours[k]);
-		*shell |= fits;
-		*pam |= !fits || !text_starts(item->text, "loginbox-");
+		only_excludes &= item->not;
+		*pam |= !item->not && !text_starts(item->text, "loginbox-");
 	}
-	/* A list that only excludes, or none at all, takes the rest. */
-	*shell |= excludes;
-	*pam |= excludes;
+	/* A list that only excludes takes the rest. */
+	*pam |= only_excludes;
 }
 
 /* Users whom the rule names and who have no subordinate ids. */

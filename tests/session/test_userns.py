@@ -363,11 +363,16 @@ def through_pam_it_is_refused_with_the_reason():
 
 @test
 def check_refuses_what_cannot_be_meant():
-    box(rule="[rule r]\nuser = alice\nservice = sshd, su\nbox = b\n")
-    done = run(["loginbox", "check"])
-    equal(done.returncode, 2, "a rule for PAM's services")
-    contains(done.stdout, "userns = self needs the shell door, and rule 'r' takes services of PAM",
-             "its reason")
+    for services in ("sshd, su", "!loginbox-*", "su*, !su-l"):
+        box(rule=f"[rule r]\nuser = alice\nservice = {services}\nbox = b\n")
+        done = run(["loginbox", "check"])
+        equal(done.returncode, 2, f"a rule for {services}")
+        contains(done.stdout, "userns = self needs the shell door, and rule 'r' takes services of "
+                 "PAM", "its reason")
+    for services, code in (("loginbox-*", 0), ("loginbox-shell", 0), ("*", 1), ("!cron", 1),
+                           ("loginbox-shell, sshd", 1)):
+        box(rule=f"[rule r]\nuser = alice\nservice = {services}\nbox = b\n")
+        equal(run(["loginbox", "check"]).returncode, code, f"a rule for {services}")
     for keys, words in (("capabilities = sys_admin", "sys_admin makes namespaces"),
                         ("[global]\nforbid = user-namespaces", "has userns = self, which")):
         box(keys)
