@@ -10,6 +10,7 @@
 #define STACK_KEPT 8192
 #define LEFT_MAX (256 * 1024)
 #define SETTLE_SIZE (64 * 1024)
+#define HEAP_SIZE (512 * 1024)
 
 static char *heap, *stack, *left_stack;
 
@@ -32,6 +33,8 @@ static void drop(char *from, char *to)
 
 void slim_begin(void)
 {
+	/* All of it at once: what is not touched costs nothing. */
+	mallopt(M_TOP_PAD, HEAP_SIZE);
 	heap = sbrk(0);
 }
 

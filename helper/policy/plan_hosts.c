@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define HOSTS "/etc/hosts"
+#define LINE_ROOM 256 /* for the line that is added */
 #define HOSTS_MAX (256 * 1024)
 
 /* Whether a line that is no comment has the name as a word of its own. */
@@ -36,17 +37,18 @@ static bool has_name(const char *text, const char *name)
 int plan_hosts(struct tree *t, struct fail *f)
 {
 	const char *name = t->plan->hostname;
-	/* Not emptied: pages that are not used are not touched. */
-	OWN_STR text = malloc(HOSTS_MAX + 256);
 	struct stat st;
 
+	/* A host without the file, or with a giant one, gets along without. */
+	if (!*name || lstat(HOSTS, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size >= HOSTS_MAX)
+		return 0;
+	size_t room = (size_t)st.st_size + 1;
+	OWN_STR text = malloc(room + LINE_ROOM);
 	if (!text)
 		return fail_sys(f, "make the plan", HOSTS);
-	/* A host without the file, or with a giant one, gets along without. */
-	if (!*name || lstat(HOSTS, &st) < 0 || !S_ISREG(st.st_mode) ||
-		fdio_read_at(AT_FDCWD, HOSTS, text, HOSTS_MAX) < 0 || has_name(text, name))
+	if (fdio_read_at(AT_FDCWD, HOSTS, text, room) < 0 || has_name(text, name))
 		return 0;
 	size_t n = strlen(text);
-	snprintf(text + n, 256, "%s127.0.1.1\t%s\n", n && text[n - 1] != '\n' ? "\n" : "", name);
+	snprintf(text + n, LINE_ROOM, "%s127.0.1.1\t%s\n", n && text[n - 1] != '\n' ? "\n" : "", name);
 	return ADD(.op = STEP_TEXT, .target = HOSTS, .source = text, .flags = STEP_OPTIONAL);
 }
