@@ -55,26 +55,11 @@ static bool read_number(struct value *v, const char *s, struct why *why)
 	return true;
 }
 
-/* Digits, then one letter out of `units`; the unit's place goes to *unit, -1 for none. */
-static bool read_unit(const char *s, const char *units, uint64_t *number, int *unit)
-{
-	char digits[24];
-	size_t n = strspn(s, "0123456789");
-	const char *letter = s[n] ? strchr(units, s[n]) : NULL;
-
-	if (n == 0 || n >= sizeof(digits) || (s[n] && (!letter || s[n + 1])))
-		return false;
-	memcpy(digits, s, n);
-	digits[n] = '\0';
-	*unit = letter ? (int)(letter - units) : -1;
-	return text_to_u64(digits, INT64_MAX, number);
-}
-
 static bool read_size_number(const char *s, uint64_t *out)
 {
 	int unit;
 
-	if (!read_unit(s, "KMGT", out, &unit) ||
+	if (!text_to_u64_unit(s, "KMGT", INT64_MAX, out, &unit) ||
 		(unit >= 0 && *out > ((uint64_t)INT64_MAX >> (10 * (unit + 1)))))
 		return false;
 	if (unit >= 0)
@@ -86,7 +71,7 @@ static bool read_size(struct value *v, const char *s, struct why *why)
 {
 	int unit;
 
-	if (read_unit(s, "%", &v->number, &unit) && unit == 0) {
+	if (text_to_u64_unit(s, "%", INT64_MAX, &v->number, &unit) && unit == 0) {
 		v->percent = true;
 		if (v->number >= 1 && v->number <= 100)
 			return true;
@@ -103,7 +88,8 @@ static bool read_seconds(const char *s, uint64_t *out)
 	static const uint64_t seconds[] = { 1, 60, 3600, 86400 };
 	int unit;
 
-	if (!read_unit(s, "smhd", out, &unit) || unit < 0 || *out > 36500 * 86400ull / seconds[unit])
+	if (!text_to_u64_unit(s, "smhd", INT64_MAX, out, &unit) || unit < 0 ||
+		*out > 36500 * 86400ull / seconds[unit])
 		return false;
 	*out *= seconds[unit];
 	return true;

@@ -26,26 +26,11 @@ static bool no(const struct why *why, const char *format, ...)
 	return false;
 }
 
-/* Digits before one letter out of `units`, or before none; the place of the letter, or -1. */
-static bool read_digits(const char *s, const char *units, uint64_t *out, int *unit)
-{
-	char digits[24];
-	size_t n = strspn(s, "0123456789");
-	const char *letter = s[n] ? strchr(units, s[n]) : NULL;
-
-	if (n == 0 || n >= sizeof(digits) || (s[n] && (!letter || s[n + 1])))
-		return false;
-	memcpy(digits, s, n);
-	digits[n] = '\0';
-	*unit = letter ? (int)(letter - units) : -1;
-	return text_to_u64(digits, INT64_MAX, out);
-}
-
 static bool read_amount(struct value *v, const struct key *key, const char *s, const struct why *why)
 {
 	int unit;
 
-	if (!read_digits(s, "KMGT%", &v->number, &unit) ||
+	if (!text_to_u64_unit(s, "KMGT%", INT64_MAX, &v->number, &unit) ||
 		(unit >= 0 && unit < 4 && v->number > ((uint64_t)INT64_MAX >> (10 * (unit + 1)))))
 		return no(why, "'%s' is no size: bytes, with K M G T, N%% of memory, or unlimited", s);
 	v->percent = unit == 4;
@@ -74,7 +59,7 @@ static bool read_percent(struct value *v, const char *s, const struct why *why)
 {
 	int unit;
 
-	if (!read_digits(s, "%", &v->number, &unit) || unit != 0 || v->number < 1 ||
+	if (!text_to_u64_unit(s, "%", INT64_MAX, &v->number, &unit) || unit != 0 || v->number < 1 ||
 		v->number > PERCENT_MOST)
 		return no(why, "'%s' is no share: 50%% is half a processor, 200%% are two", s);
 	return true;
@@ -113,7 +98,8 @@ static bool read_one_rate(struct cgroup_rate *out, const char *s, const struct w
 		if (strncmp(s, cgroup_rate_names[i], n) != 0 || s[n] != '=')
 			continue;
 		bool bytes = i == CGROUP_READ_BYTES || i == CGROUP_WRITE_BYTES;
-		if (!read_digits(s + n + 1, bytes ? "KMGT" : "", &number, &unit) || !number ||
+		if (!text_to_u64_unit(s + n + 1, bytes ? "KMGT" : "", INT64_MAX, &number, &unit) ||
+			!number ||
 			(unit >= 0 && number > ((uint64_t)INT64_MAX >> (10 * (unit + 1)))))
 			return no(why, "'%s' is no rate", s);
 		out->at[i] = unit >= 0 ? number << (10 * (unit + 1)) : number;

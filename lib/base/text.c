@@ -65,6 +65,20 @@ bool text_to_u64(const char *s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+bool text_to_u64_unit(const char *s, const char *units, uint64_t max, uint64_t *out, int *unit)
+{
+	char digits[24]; /* the largest number has 20 */
+	size_t n = strspn(s, "0123456789");
+	const char *letter = s[n] ? strchr(units, s[n]) : NULL;
+
+	if (n >= sizeof(digits) || (s[n] && (!letter || s[n + 1])))
+		return false;
+	memcpy(digits, s, n);
+	digits[n] = '\0';
+	*unit = letter ? (int)(letter - units) : -1;
+	return text_to_u64(digits, max, out);
+}
+
 bool text_starts(const char *s, const char *start)
 {
 	return strncmp(s, start, strlen(start)) == 0;

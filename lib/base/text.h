@@ -35,6 +35,12 @@ bool text_copy(char *to, size_t size, const char *from);
 /* Reads decimal digits only, no sign, no space, no sequel; false beyond `max`. */
 bool text_to_u64(const char *s, uint64_t max, uint64_t *out);
 
+/*
+ * Reads digits as text_to_u64() and then one letter out of `units`, or none: its place there
+ * goes to *unit, -1 for none. False for anything else.
+ */
+bool text_to_u64_unit(const char *s, const char *units, uint64_t max, uint64_t *out, int *unit);
+
 /* Whether `s` starts with `start`. */
 bool text_starts(const char *s, const char *start);
 

@@ -193,6 +193,17 @@ def plant_file(path):
     os.chown(path, 2001, 2001)
 
 
+def plant_with_acl(path):
+    """What is made in it would be the other tenant's to write."""
+    plant_directory(2001, 0o755)(path)
+    subprocess.run(["setfacl", "-d", "-m", "u:bob:rwx", path], check=True)
+
+
+def plant_set_id(path):
+    shutil.copy("/usr/bin/id", path)
+    os.chmod(path, 0o6755)
+
+
 PLANTED = {
     "absolute_link": lambda path: os.symlink(VICTIM, path),
     "relative_link": lambda path: os.symlink("../../srv/victim", path),
@@ -207,9 +218,11 @@ PLANTED = {
     "directory_of_roots": plant_directory(0, 0o777),
     "directory_without_rights": plant_directory(2001, 0),
     "sticky_directory": plant_directory(2001, 0o1777),
+    "directory_with_a_default_acl": plant_with_acl,
+    "set_id_file_of_roots": plant_set_id,
     "file": plant_file,
 }
-FINE = {"directory_without_rights", "sticky_directory"}
+FINE = {"directory_without_rights", "sticky_directory", "directory_with_a_default_acl"}
 
 
 def planted(kind):

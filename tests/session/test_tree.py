@@ -14,43 +14,13 @@ import hostfiles  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
+import trees  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
 from ssh import background, ssh  # noqa: E402
+from trees import POLICY, attributes, refusal, session  # noqa: E402
 
-POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice, bob\nbox = t\n"
 SYSTEM = "".join(f"bind.{name} = /{name}:/{name}:ro\n"
                  for name in ("usr", "bin", "lib", "lib64", "etc"))
-
-
-def session(keys, script, user="alice"):
-    """What the script prints in a login of the user whose box has these keys."""
-    host.write_policy(POLICY.format(keys=keys))
-    done = ssh(user, "bash -s", input=script)
-    true(done.returncode != 255, "the login comes in", done.stderr + host_says())
-    return done.stdout
-
-
-def refusal(keys, user="alice"):
-    """The reason in the log of a login that is refused."""
-    host.write_policy(POLICY.format(keys=keys))
-    mark = host.LogMark()
-    done = ssh(user, "echo in")
-    true("in" not in done.stdout.split(), "the login is refused", done.stdout)
-    return report.wait_until(lambda: " ".join(line for line in mark.ours() if "why=" in line),
-                             "the log says why")
-
-
-def host_says():
-    with open(host.LOG, encoding="utf-8", errors="replace") as file:
-        return " ".join(file.read().splitlines()[-3:])
-
-
-def attributes(text, path):
-    """The mount options of the topmost mount at the path, from mountinfo text."""
-    found = [line.split()[5].split(",") for line in text.splitlines()
-             if len(line.split()) > 9 and line.split()[4] == path]
-    true(found, f"{path} is a mount", text)
-    return found[-1]
 
 
 def prepare():
@@ -496,17 +466,5 @@ def forty_entries_at_once_leave_the_hosts_mounts_alone():
     shutil.rmtree("/srv/many")
 
 
-def main():
-    if not host.has_product():
-        report.say("skip the_tree_of_a_box: the product is not installed in this host")
-        return 0
-    prepare()
-    host.write_policy(POLICY.format(keys=""))
-    with host.Sshd():
-        host.switch_on("sshd")
-        ssh("alice", "true")
-        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(trees.main("the_tree_of_a_box", prepare))

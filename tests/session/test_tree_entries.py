@@ -10,12 +10,11 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
-import report  # noqa: E402
+import trees  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
-from ssh import background, run, ssh  # noqa: E402
+from ssh import background, run  # noqa: E402
+from trees import MS_SHARED, POLICY  # noqa: E402
 
-POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice\nbox = t\n"
-MS_SHARED = 1 << 20
 
 # What is asked for, and the attributes that the mount at its target must have.
 ENTRIES = [
@@ -188,17 +187,5 @@ def explain_shows_all_of_them():
             contains(told, target(entry), entry)
 
 
-def main():
-    if not host.has_product():
-        report.say("skip entries: the product is not installed in this host")
-        return 0
-    prepare()
-    host.write_policy(POLICY.format(keys=""))
-    with host.Sshd():
-        host.switch_on("sshd")
-        ssh("alice", "true")
-        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(trees.main("entries", prepare))

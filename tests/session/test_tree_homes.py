@@ -16,6 +16,7 @@ import hostfiles  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
+import trees  # noqa: E402
 from autofs import Automount  # noqa: E402
 from fuse import Fuse  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
@@ -41,8 +42,7 @@ def refusal(user, keys="", timeout="10s"):
     mark = host.LogMark()
     done = su(user, "echo in", keys, timeout)
     true("in" not in done.stdout.split(), "the login is refused", done.stdout)
-    return report.wait_until(lambda: " ".join(line for line in mark.ours() if "why=" in line),
-                             "the log says why")
+    return trees.reason(mark)
 
 
 def host_says():

@@ -11,30 +11,13 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
-import report  # noqa: E402
+import trees  # noqa: E402
 from autofs import Automount  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
-from ssh import background, run, ssh  # noqa: E402
+from ssh import background, run  # noqa: E402
+from trees import MS_SHARED, POLICY, refusal, session  # noqa: E402
 
-POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice, bob\nbox = t\n"
 KEEP = "/srv/keep"
-MS_SHARED = 1 << 20
-
-
-def session(keys, script, user="alice"):
-    host.write_policy(POLICY.format(keys=keys))
-    done = ssh(user, "bash -s", input=script)
-    true(done.returncode != 255, "the login comes in", done.stderr)
-    return done.stdout
-
-
-def refusal(keys, user="alice"):
-    host.write_policy(POLICY.format(keys=keys))
-    mark = host.LogMark()
-    done = ssh(user, "echo in")
-    true("in" not in done.stdout.split(), "the login is refused", done.stdout)
-    return report.wait_until(lambda: " ".join(line for line in mark.ours() if "why=" in line),
-                             "the log says why")
 
 
 class Kept:
@@ -347,22 +330,14 @@ def automounts_are_followed_and_nothing_else():
     os.rmdir("/auto")
 
 
-def main():
-    if not host.has_product():
-        report.say("skip writes: the product is not installed in this host")
-        return 0
+def prepare():
     for path in ("/srv/open", "/srv/other"):
         os.makedirs(path)
     os.chmod("/srv/open", 0o777)
     hostfiles.write("/srv/open/file", "file\n", 0o666)
     hostfiles.write("/srv/open/old", "", 0o666)
     hostfiles.write("/srv/secret", "sesame\n")
-    host.write_policy(POLICY.format(keys=""))
-    with host.Sshd():
-        host.switch_on("sshd")
-        ssh("alice", "true")
-        return report.run_all(after=leftovers.checker(leftovers.snapshot()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(trees.main("writes", prepare))
