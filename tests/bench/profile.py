@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Where the cost of one login goes: system calls by process, and processor time by process.
 
-Usage: tests/bench/run profile [--rounds N] [--mode MODE] [--calls FILE]
+Usage: tests/bench/run profile [--rounds N] [--mode MODE] [--boxes N] [--calls FILE]
 
 System calls are counted by strace in one session after a warm one; those that the application
 makes for PAM itself (the empty stack's) are taken off what is called the module. Processor
 time is sampled by perf over many sessions and laid to the system call that it was spent in;
 without perf only the phases that the application waits for are printed. With --calls every
-call in its order goes to FILE. --mode is how the box is connected: none, veth, bridge.
+call in its order goes to FILE. --mode is how the box is connected: none, veth, bridge;
+--boxes are live meanwhile, so that what grows with them is seen.
 
 The tables go to stderr, one JSON object to stdout. Uses: boxes, cases, measure.
 """
@@ -222,6 +223,7 @@ def options():
     parser = argparse.ArgumentParser(prog="tests/bench/run profile")
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--calls")
+    parser.add_argument("--boxes", type=int, default=0)
     parser.add_argument("--mode", default="none", choices=boxes.MODES)
     return parser.parse_args()
 
@@ -232,8 +234,11 @@ def main():
     cases.prepare()
     found = boxes.look([given.mode], with_peers=False)
     found = {name.split(",")[0]: one for name, one in found.items()}
+    if given.boxes:
+        cases.write_policy("session")
     # A network is made by its first box and goes with its last.
-    with measure.Held(cases.product(cases.TRUE, "bob", given.mode), 1):
+    with measure.Held(cases.product(cases.TRUE, "bob", given.mode), 1), \
+            measure.Held(found["product"].words(cases.TRUE), given.boxes):
         calls, lines = measure_calls(found)
         cpu = measure_cpu(found, given.rounds)
         phases = measure_phases(found, given.rounds)
@@ -242,7 +247,7 @@ def main():
     print_phases(phases)
     if calls_file:
         write_lines(calls_file, lines)
-    json.dump({"mode": given.mode, "calls": calls, "cpu": cpu, "phases": phases}, sys.stdout)
+    json.dump({"mode": given.mode, "boxes": given.boxes, "calls": calls, "cpu": cpu, "phases": phases}, sys.stdout)
     print()
 
 
