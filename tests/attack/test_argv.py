@@ -156,9 +156,11 @@ def every_command_line_is_ones_own_box_or_a_refusal():
 
     def go():
         seen = {"own box": 0, "refused": 0, "the kernel refused": 0}
-        for _ in range(rounds):
+        for number in range(1, rounds + 1):
             words = random_words(rng)
             judge(words, *outcome(attack.host.HELPER, words), seen)
+            if number % 10000 == 0:
+                note(f"{number} so far: {seen}")
         note(f"{rounds} command lines: {seen}")
         true(seen["own box"] > rounds / 2, "most run", seen)
     log = attack.host.LogMark()
