@@ -96,16 +96,16 @@ static bool shows_homes(const struct tree *t, const char *target)
 }
 
 /* A tmpfs in which what it covers is seen: a layer over it. */
-static int add_layer(struct tree *t, const struct setting *s, struct step *layer, struct fail *f)
+static int add_layer(struct tree *t, const struct setting *s, struct step layer, struct fail *f)
 {
 	char source[2100];
 
-	if (shows_homes(t, layer->target))
+	if (shows_homes(t, layer.target))
 		return refuse(s, f, "'copy-up' would show homes");
-	snprintf(source, sizeof(source), "%s%s", t->root, layer->target);
-	layer->op = STEP_LAYER;
-	layer->source = source;
-	return plan_add_step(t->plan, *layer, f);
+	snprintf(source, sizeof(source), "%s%s", t->root, layer.target);
+	layer.op = STEP_LAYER;
+	layer.source = source;
+	return plan_add_step(t->plan, layer, f);
 }
 
 static int add_tmpfs(struct tree *t, const struct setting *s, struct fail *f)
@@ -125,7 +125,7 @@ static int add_tmpfs(struct tree *t, const struct setting *s, struct fail *f)
 		.attr = NOSUID | NODEV | value.attr };
 
 	if (value.copy_up)
-		return add_layer(t, s, &step, f);
+		return add_layer(t, s, step, f);
 	step.flags = STEP_COVERED_MODE | (tree_is_in_home(t, target) ? STEP_USERS_TARGET : 0);
 	return plan_add_step(t->plan, step, f);
 }
