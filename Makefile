@@ -29,6 +29,7 @@ B           ?= build
 probe = $(shell printf 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c - -o /dev/null 2>/dev/null && echo '$(1)')
 
 PATHS := -DLOGINBOX_HELPER='"$(LIBEXECDIR)/loginbox/loginbox-helper"' \
+	-DLOGINBOX_SYSTEMD='"$(LIBEXECDIR)/loginbox/loginbox-systemd"' \
 	-DLOGINBOX_MODULE='"$(PAMDIR)/pam_loginbox.so"' \
 	-DLOGINBOX_CONF_DIR='"$(SYSCONFDIR)/security"' \
 	-DLOGINBOX_VENDOR_DIR='"$(DATADIR)/loginbox"' \
@@ -52,6 +53,8 @@ LINK := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 HELPER_ARCHIVES := -liniparser -lcap $(shell $(PKG_CONFIG) --libs libnl-3.0 2>/dev/null)
 STATIC_LIBS := -Wl,-Bstatic $(HELPER_ARCHIVES) -Wl,-Bdynamic
 HELPER_LIBS := $(or $(if $(ARCHIVES),$(call probe,$(STATIC_LIBS))),$(HELPER_ARCHIVES))
+# Asks systemd for groups, in a process of its own; without libsystemd it is not built.
+SYSTEMD_LIBS ?= $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null)
 NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0 2>/dev/null)
 
 # ---- what is made of what ---------------------------------------------------------------
@@ -59,6 +62,7 @@ NL_CFLAGS   := $(shell $(PKG_CONFIG) --cflags libnl-3.0 2>/dev/null)
 LIB_SRC    := $(wildcard lib/base/*.c lib/linux/*.c lib/wire/*.c)
 HELPER_SRC := $(wildcard helper/policy/*.c helper/state/*.c helper/build/*.c helper/keeper/*.c)
 ADMIN_SRC  := $(wildcard helper/admin/*.c)
+SYSTEMD_SRC := $(wildcard helper/systemd/*.c) lib/base/fail.c lib/base/text.c
 MAIN_SRC   := $(wildcard helper/*.c)
 # The module stands on few modules of lib/, so that it links libpam and libc alone.
 MODULE_SRC := $(wildcard pam/*.c) lib/base/fail.c lib/base/fdio.c lib/base/text.c \
@@ -83,7 +87,8 @@ ATTACK_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/attack/*.c))
 REPORTS_OBJ := $(if $(SANITIZE),$(call obj,tests/sanitize/reports.c))
 BROKEN_BIN  := $(if $(SANITIZE),$(B)/tests/sanitize/broken)
 MODULE      := $(B)/$(if $(SANITIZE),sanitized/)pam_loginbox.so
-PROGRAMS    := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so $(MODULE)
+PROGRAMS    := $(B)/loginbox-helper $(B)/loginbox $(B)/pam_loginbox.so $(MODULE) \
+	$(if $(SYSTEMD_LIBS),$(B)/loginbox-systemd)
 
 all: $(PROGRAMS) ## the module, the helper and the command
 
@@ -113,6 +118,10 @@ $(B)/loginbox-helper: $(call obj,$(MAIN_SRC)) $(ENGINE_OBJ) $(REPORTS_OBJ)
 $(B)/loginbox: $(call obj,$(ADMIN_SRC)) $(ENGINE_OBJ) $(REPORTS_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+
+$(B)/loginbox-systemd: $(call obj,$(SYSTEMD_SRC))
+	$(call say,LINK)
+	$(Q)$(CC) -pie $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(SYSTEMD_LIBS)
 
 $(MODULE): $(call obj,$(MODULE_SRC)) pam/pam_loginbox.map
 	@mkdir -p $(@D)
@@ -160,6 +169,8 @@ install: all ## install below DESTDIR; switches nothing on
 	install -m 0644 $(B)/pam_loginbox.so $(DESTDIR)$(PAMDIR)/
 	install -m $(HELPER_MODE) $(B)/loginbox-helper $(DESTDIR)$(LIBEXECDIR)/loginbox/
 	install -m 0755 $(B)/loginbox $(DESTDIR)$(SBINDIR)/
+	test ! -e $(B)/loginbox-systemd || \
+		install -m 0755 $(B)/loginbox-systemd $(DESTDIR)$(LIBEXECDIR)/loginbox/
 	install -m 0644 $(wildcard etc/loginbox.d/*.conf) $(DESTDIR)$(DATADIR)/loginbox/loginbox.d/
 	test -e $(DESTDIR)$(SYSCONFDIR)/security/loginbox.conf || \
 		install -m 0644 etc/loginbox.conf $(DESTDIR)$(SYSCONFDIR)/security/
@@ -170,6 +181,7 @@ install: all ## install below DESTDIR; switches nothing on
 
 uninstall: ## remove what install put there; the policy stays
 	rm -f $(DESTDIR)$(PAMDIR)/pam_loginbox.so $(DESTDIR)$(LIBEXECDIR)/loginbox/loginbox-helper \
+		$(DESTDIR)$(LIBEXECDIR)/loginbox/loginbox-systemd \
 		$(DESTDIR)$(SBINDIR)/loginbox
 	rm -rf $(DESTDIR)$(DATADIR)/loginbox $(DESTDIR)$(DOCDIR)
 	for page in $(notdir $(PAGES)); do \

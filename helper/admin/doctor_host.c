@@ -1,6 +1,7 @@
 /* The kernel, what is installed, sshd's configuration, and the state directory. */
 #include "helper/admin/doctor.h"
 #include "helper/admin/run.h"
+#include "helper/build/box_systemd.h"
 #include "helper/keeper/peer.h"
 #include "helper/state/place.h"
 #include "lib/base/fdio.h"
@@ -34,6 +35,10 @@ static void check_helper(struct findings *out)
 		findings_add(out, SEVERITY_ERROR, LOGINBOX_MODULE,
 			"install libpam-loginbox, or take its lines out of /etc/pam.d: they refuse everybody",
 			"%s", strerror(errno));
+	if (box_systemd_owns_groups() && !box_systemd_is_here())
+		findings_add(out, SEVERITY_WARNING, LOGINBOX_SYSTEMD, "install it, it needs libsystemd",
+			"systemd owns the control groups, and what asks it is not there: boxes with "
+			"limits take logins out of logind's sessions");
 }
 
 static void check_namespaces(struct findings *out)

@@ -24,13 +24,10 @@ bool probe_can_group(const struct probe_of *of, char *why, size_t size)
 {
 	static const struct account nobody = { .uid = 0 };
 	struct plan plan = { .account = &nobody };
-	struct box_cgroup group;
 	struct fail f = { 0 };
 
-	if (plan_cgroup(&plan, of->box, &f) == 0 && box_cgroup_make(&group, &plan, "probe", &f) == 0) {
-		box_cgroup_end(&group);
+	if (plan_cgroup(&plan, of->box, &f) == 0 && box_cgroup_probe(&plan, &f) == 0)
 		return true;
-	}
 	word(&f, why, size);
 	return false;
 }

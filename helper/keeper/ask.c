@@ -29,7 +29,7 @@ static void tell_state(struct keeper *k, int peer)
 	session_tell(&k->sessions, &state);
 	struct text more = text_in(state.more, sizeof(state.more));
 	build_network_tell(&k->network, &more);
-	box_cgroup_tell(&k->cgroup, k->plan, &more);
+	box_cgroup_tell(&k->cgroup, &more);
 	/* A process that has been reaped has no number of its own any more. */
 	written_tell(&k->written, k->plan, k->reaped ? 0 : k->build.init_pid, &more);
 	fdio_send(peer, &state, sizeof(state), NULL, &f);

@@ -52,12 +52,13 @@ static int begin_note(struct keeper *k, struct fail *f)
 }
 
 /* Moving processes takes the kernel long; init needs about that time for its own work. */
-static int while_init_builds(struct keeper *k, const struct session_login *login, char **was,
-	struct fail *f)
+static int while_init_builds(struct keeper *k, const struct session_login *login,
+	int64_t deadline_ms, char **was, struct fail *f)
 {
 	if (filter_is_wanted(k->plan) && (k->filter = filter_make(k->plan, f)) < 0)
 		return -1;
-	if (box_cgroup_place_init(&k->cgroup, k->build.init_pid, f) < 0 ||
+	if (box_cgroup_place_init(&k->cgroup, k->plan, k->box.id, k->build.init_pid,
+		    place_count(&k->place, k->box.uid) > 1, deadline_ms, f) < 0 ||
 		build_placed(&k->build, f) < 0)
 		return -1;
 	return life_place(k, login->sock, was, f);
@@ -93,7 +94,7 @@ static int build_box(struct keeper *k, const struct session_login *login, int64_
 		build_abandon(&k->build);
 		return -1;
 	}
-	if (while_init_builds(k, login, was, f) < 0) {
+	if (while_init_builds(k, login, deadline_ms, was, f) < 0) {
 		build_hear_cause(&k->build, f);
 		build_abandon(&k->build);
 		return -1;
@@ -116,6 +117,16 @@ static void end_groups(struct keeper *k)
 			k->note.box, k->box.id, k->note.user, (unsigned long long)n.tasks_refused,
 			(unsigned long long)n.memory_reached, (unsigned long long)n.killed);
 	box_cgroup_end(&k->cgroup);
+}
+
+/* Who has the lock is about to have a box. */
+static void end_user(struct keeper *k)
+{
+	struct fail f = { 0 };
+	OWN_FD lock = k->cgroup.systemd ? place_lock(&k->place, k->box.uid, 0, &f) : -1;
+
+	if (lock >= 0)
+		groups_user_done(&k->place, k->box.uid);
 }
 
 /* The box's own part has gone with its init; what boxes of a network share may go now. */
@@ -170,6 +181,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		life_return(k, sock, was);
 		box_cgroup_end(&k->cgroup);
 		place_box_forget(&k->place, &k->box);
+		if (k->cgroup.systemd) /* the lock is ours still */
+			groups_user_done(&k->place, k->box.uid);
 		verdict_of_fail(&verdict, k->plan, &f);
 		verdict_send(sock, &verdict, NULL, &f);
 		_exit(1);
@@ -196,6 +209,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	end_groups(k);
 	end_network(k);
 	place_box_forget(&k->place, &k->box);
+	end_user(k);
 	records_finish(&k->records);
 	/* Nobody waits for this process any more: the time to look after what others left. */
 	if (sweep_now_and_then(&k->place))

@@ -277,6 +277,7 @@ void life_return(struct keeper *k, int sock, char *was)
 
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys)
 {
+	struct stat st;
 	size_t n = 0;
 
 	for (size_t i = 0; i < ttys->n; i++) {
@@ -285,6 +286,8 @@ void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys
 				k->plan->account->gid);
 		else if (n < WIRE_TTYS) {
 			terminal_attach(s->node[n], sizeof(s->node[n]), k->build.init, ttys->fd[i]);
+			if (fstat(ttys->fd[i], &st) == 0)
+				box_cgroup_allow(&k->cgroup, s->was, st.st_rdev);
 			n++;
 		}
 	}

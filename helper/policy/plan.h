@@ -142,6 +142,7 @@ struct plan {
 	/* of all its processes together */
 	struct cgroup_values cgroup;
 	bool cgroup_optional;   /* only what base wants: where the host can */
+	bool device_rules; /* where it has groups: no device but those of the steps, and terminals */
 	bool limit_per_session; /* each box by itself, else all boxes of the user together */
 
 	/* what the process in the box gets */

@@ -113,6 +113,7 @@ int plan_dev(struct tree *t, struct fail *f)
 	/* Copied before NODEV is set on the host's tree: nodes must work. */
 	if (tree_is(t, KEY_DEV, "host"))
 		return ADD(.op = STEP_TREE, .target = "/dev", .source = "/dev", .attr = NOSUID | NOEXEC);
+	t->plan->device_rules = true;
 	if (plan_group_or("tty", GID_TTY, &tty, f) < 0 ||
 		ADD(.op = STEP_TMPFS, .target = "/dev", .mode = 0755, .size = DEV_BYTES,
 			.attr = NOSUID | NOEXEC) < 0 ||

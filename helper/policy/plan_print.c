@@ -142,4 +142,6 @@ void plan_print(const struct plan *plan, FILE *to)
 		print_step(&plan->steps[i], to);
 	if (plan->uid_map)
 		print_userns(plan, to);
+	if (plan->device_rules)
+		fputs("devices only these and terminals, where a control group can say so\n", to);
 }

@@ -367,9 +367,8 @@ static bool read_one(struct value *v, const struct key *key, const char *s, stru
 	case KIND_TEMPLATE:
 		return read_template(s, why);
 	case KIND_WRITES:
-		if (key_word(key->built, s) >= 0 || (text_starts(s, "keep:") && word_is_path(s + 5)))
-			return true;
-		return no(why, "'%s' is no value of writes: host, discard, keep:DIR", s);
+		return key_word(key->built, s) >= 0 || (text_starts(s, "keep:") && word_is_path(s + 5)) ||
+			no(why, "'%s' is no value of writes: host, discard, keep:DIR", s);
 	case KIND_TREE:
 		return read_tree(key, s, why);
 	case KIND_BIND:

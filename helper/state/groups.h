@@ -13,8 +13,10 @@
 #define GROUPS_TOP "loginbox"
 #define GROUPS_ALL (~0u >> (31 - CGROUP_CONTROLLERS))
 
+#define GROUPS_ROOM 192
+
 struct groups_path {
-	char user[40], box[64];
+	char user[GROUPS_ROOM], box[GROUPS_ROOM];
 };
 
 void groups_path_of(struct groups_path *out, uid_t uid, const char *id);
@@ -25,5 +27,12 @@ bool groups_remove(const struct cgroup_host *host, const struct groups_path *pat
 
 /* The same for a dead box, whatever it had. */
 void groups_forget(const struct place_box *box);
+
+/*
+ * Where systemd was asked for the limits of a user who has no box any more: what says so for
+ * user-UID.slice below /run goes. The slice itself holds the values until it ends, with the user's
+ * last session, or systemd reads its files again. The caller has the user's lock.
+ */
+void groups_user_done(const struct place *place, uid_t uid);
 
 #endif

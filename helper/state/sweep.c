@@ -66,6 +66,7 @@ bool sweep_box(const struct place *place, const struct place_box *box, enum swee
 	if (!(flags & SWEEP_DRY)) {
 		place_box_forget(place, box);
 		groups_forget(box);
+		groups_user_done(place, box->uid);
 	}
 	return true;
 }

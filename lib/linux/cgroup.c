@@ -4,6 +4,7 @@
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/cgroup_io.h"
+#include "lib/linux/cgroup_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,13 +26,15 @@ static const char *const v1_places[CGROUP_CONTROLLERS][2] = {
 	[CGROUP_PIDS] = { "pids" },
 	[CGROUP_CPU] = { "cpu", "cpu,cpuacct" },
 	[CGROUP_IO] = { "blkio" },
+	[CGROUP_DEVICES] = { "devices" },
 };
 
-static const char *const names[CGROUP_CONTROLLERS] = {
+const char *const cgroup_names[CGROUP_CONTROLLERS] = {
 	[CGROUP_MEMORY] = "memory",
 	[CGROUP_PIDS] = "pids",
 	[CGROUP_CPU] = "cpu",
 	[CGROUP_IO] = "io",
+	[CGROUP_DEVICES] = "devices",
 };
 
 static const struct {
@@ -56,7 +59,7 @@ const char *cgroup_key_name(enum cgroup_key key)
 
 /* ---- the host ------------------------------------------------------------------------------ */
 
-static int open_root(const char *name, long magic)
+int cgroup_open_root(const char *name, long magic)
 {
 	char path[64];
 	struct statfs fs;
@@ -83,18 +86,18 @@ void cgroup_host_open(struct cgroup_host *out)
 {
 	char list[512];
 
-	*out = (struct cgroup_host){ .v2 = open_root("", CGROUP2_SUPER_MAGIC) };
+	*out = (struct cgroup_host){ .v2 = cgroup_open_root("", CGROUP2_SUPER_MAGIC) };
 	if (out->v2 < 0)
-		out->v2 = open_root("unified", CGROUP2_SUPER_MAGIC);
+		out->v2 = cgroup_open_root("unified", CGROUP2_SUPER_MAGIC);
 	bool known = out->v2 >= 0 &&
 		fdio_read_at(out->v2, "cgroup.controllers", list, sizeof(list)) >= 0;
 	for (int c = 0; c < CGROUP_CONTROLLERS; c++) {
 		out->v1[c] = -1;
-		if (known && has_word(list, names[c]))
+		if (known && has_word(list, cgroup_names[c]))
 			out->v2_has |= 1u << c;
 		for (int i = 0; i < 2 && out->v1[c] < 0 && v1_places[c][i]; i++)
 			if (!(out->v2_has >> c & 1))
-				out->v1[c] = open_root(v1_places[c][i], CGROUP_SUPER_MAGIC);
+				out->v1[c] = cgroup_open_root(v1_places[c][i], CGROUP_SUPER_MAGIC);
 	}
 }
 
@@ -120,10 +123,10 @@ int cgroup_check(const struct cgroup_host *host, const struct cgroup_values *val
 		}
 		if (host->v1[c] < 0)
 			return fail_say(f, FAIL_REFUSED, "limit", keys[k].name,
-				"this host has no cgroup controller '%s'", names[c]);
+				"this host has no cgroup controller '%s'", cgroup_names[c]);
 		if (!keys[k].v1)
 			return fail_say(f, FAIL_REFUSED, "limit", keys[k].name,
-				"only cgroup v2 has it, and '%s' is v1 here", names[c]);
+				"only cgroup v2 has it, and '%s' is v1 here", cgroup_names[c]);
 		if (k == CGROUP_SWAP_MAX && !values->set[CGROUP_MEMORY_MAX])
 			return fail_say(f, FAIL_REFUSED, "limit", keys[k].name,
 				"with cgroup v1 it needs memory_max");
@@ -138,8 +141,7 @@ int cgroup_check(const struct cgroup_host *host, const struct cgroup_values *val
 	return 0;
 }
 
-/* The roots of the used hierarchies, one after the other. */
-static int next_root(const struct cgroup_host *host, unsigned used, int *at)
+int cgroup_next_root(const struct cgroup_host *host, unsigned used, int *at)
 {
 	for (; *at <= CGROUP_CONTROLLERS; (*at)++)
 		if (used >> *at & 1) {
@@ -194,15 +196,14 @@ static void put_value(const struct cgroup_values *v, enum cgroup_key k, bool v2,
 		text_add(&t, " %d", PERIOD_US);
 }
 
-static int write_file(int dir, const char *name, const char *text)
+int cgroup_write(int dir, const char *name, const char *text)
 {
 	OWN_FD fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd < 0 ? -1 : fdio_write_all(fd, text, strlen(text));
 }
 
-/* No number is no limit; v1 shows "none" as a number beyond every memory. */
-static uint64_t read_number(const char *text)
+uint64_t cgroup_number(const char *text)
 {
 	char digits[24];
 	uint64_t n;
@@ -220,6 +221,20 @@ static const char *skip_word(const char *text)
 	return text_starts(text, "default ") ? text + strlen("default ") : text;
 }
 
+/* Whether the file of the key holds what it would be given. */
+static int holds_value(int dir, const struct cgroup_values *v, enum cgroup_key k, bool v2, struct fail *f)
+{
+	char want[64], seen[128];
+
+	put_value(v, k, v2, want, sizeof(want));
+	if (fdio_read_at(dir, v2 ? keys[k].v2 : keys[k].v1, seen, sizeof(seen)) < 0)
+		return fail_sys(f, "read limit back", keys[k].name);
+	if (cgroup_number(skip_word(seen)) != cgroup_number(skip_word(want)))
+		return fail_say(f, FAIL_SYSTEM, "set limit", keys[k].name,
+			"the kernel holds another value than %s", want);
+	return 0;
+}
+
 static int set_value(int dir, const struct cgroup_values *v, enum cgroup_key k, bool v2,
 	bool keep_higher, struct fail *f)
 {
@@ -227,20 +242,46 @@ static int set_value(int dir, const struct cgroup_values *v, enum cgroup_key k, 
 	char want[64], seen[128];
 
 	put_value(v, k, v2, want, sizeof(want));
-	const uint64_t number = read_number(skip_word(want));
+	const uint64_t number = cgroup_number(skip_word(want));
 	if (fdio_read_at(dir, file, seen, sizeof(seen)) < 0)
 		return fail_sys(f, "read limit", file);
-	uint64_t now = read_number(skip_word(seen));
+	uint64_t now = cgroup_number(skip_word(seen));
 	if (keep_higher && now >= number)
 		return 0;
-	if (write_file(dir, file, want) < 0)
+	if (cgroup_write(dir, file, want) < 0)
 		return fail_sys(f, "set limit", keys[k].name);
-	if (fdio_read_at(dir, file, seen, sizeof(seen)) < 0)
-		return fail_sys(f, "read limit back", keys[k].name);
-	if (read_number(skip_word(seen)) != number)
-		return fail_say(f, FAIL_SYSTEM, "set limit", keys[k].name,
-			"the kernel holds another value than %s", want);
-	return 0;
+	return holds_value(dir, v, k, v2, f);
+}
+
+static int open_v2(const struct cgroup_host *host, const char *path)
+{
+	return openat(host->v2, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+bool cgroup_get(const struct cgroup_host *host, const char *path, enum cgroup_key key, uint64_t *out)
+{
+	char seen[128];
+	OWN_FD dir = open_v2(host, path);
+
+	if (dir < 0 || fdio_read_at(dir, keys[key].v2, seen, sizeof(seen)) < 0)
+		return false;
+	*out = cgroup_number(skip_word(seen));
+	if (key == CGROUP_CPU_MAX && *out != CGROUP_UNLIMITED)
+		*out = *out * 100 / PERIOD_US;
+	return true;
+}
+
+int cgroup_holds(const struct cgroup_host *host, const char *path, const struct cgroup_values *values,
+	struct fail *f)
+{
+	OWN_FD dir = open_v2(host, path);
+
+	if (dir < 0)
+		return fail_sys(f, "open cgroup", path);
+	for (int k = 0; k < CGROUP_KEYS; k++)
+		if (values->set[k] && holds_value(dir, values, (enum cgroup_key)k, true, f) < 0)
+			return -1;
+	return cgroup_io_holds(dir, values, f);
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */
@@ -256,12 +297,12 @@ static int hand_down(const struct cgroup_host *host, int dir, const struct cgrou
 
 		if (!values->set[k] || !(host->v2_has >> c & 1))
 			continue;
-		text_add(&t, "+%s", names[c]);
-		if (write_file(dir, "cgroup.subtree_control", word) < 0)
-			return fail_sys(f, "hand down cgroup controller", names[c]);
+		text_add(&t, "+%s", cgroup_names[c]);
+		if (cgroup_write(dir, "cgroup.subtree_control", word) < 0)
+			return fail_sys(f, "hand down cgroup controller", cgroup_names[c]);
 	}
 	if (values->n_rates && (host->v2_has >> CGROUP_IO & 1) &&
-		write_file(dir, "cgroup.subtree_control", "+io") < 0)
+		cgroup_write(dir, "cgroup.subtree_control", "+io") < 0)
 		return fail_sys(f, "hand down cgroup controller", "io");
 	return 0;
 }
@@ -269,7 +310,7 @@ static int hand_down(const struct cgroup_host *host, int dir, const struct cgrou
 static int make_in(const struct cgroup_host *host, int root, const char *path,
 	const struct cgroup_values *values, bool *was_there, struct fail *f)
 {
-	char parent[128];
+	char parent[256];
 	bool v2 = root == host->v2;
 
 	text_copy(parent, sizeof(parent), path);
@@ -318,167 +359,11 @@ int cgroup_make(const struct cgroup_host *host, unsigned used, const char *path,
 {
 	bool was_there = false;
 
-	for (int at = 0, root; (root = next_root(host, used, &at)) >= 0;)
+	for (int at = 0, root; (root = cgroup_next_root(host, used, &at)) >= 0;)
 		if (make_in(host, root, path, values, &was_there, f) < 0 ||
 			(how != CGROUP_ONLY_MAKE &&
 				set_values(host, root, path, values,
 					how == CGROUP_KEEP_HIGHER && was_there, f) < 0))
 			return -1;
 	return 0;
-}
-
-int cgroup_open(const struct cgroup_host *host, const char *path)
-{
-	return openat(host->v2, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static int put_process(int root, const char *path, pid_t pid)
-{
-	char file[300], number[16];
-	struct text t = text_in(file, sizeof(file));
-
-	text_add(&t, "%s%scgroup.procs", path, *path ? "/" : "");
-	snprintf(number, sizeof(number), "%d", pid);
-	return t.cut ? -1 : write_file(root, file, number);
-}
-
-int cgroup_move(const struct cgroup_host *host, unsigned used, const char *path, pid_t pid,
-	struct fail *f)
-{
-	for (int at = 0, root; (root = next_root(host, used, &at)) >= 0;)
-		if (put_process(root, path, pid) < 0)
-			return fail_sys(f, "move process into cgroup", path);
-	return 0;
-}
-
-/* "4:memory:/a/b", "0::/a/b": the path for one hierarchy, relative; NULL: not in the list. */
-static const char *find_path(char *was, const char *controller)
-{
-	size_t n = strlen(controller);
-
-	for (char *line = was; line && *line;) {
-		char *end = strchr(line, '\n');
-		char *list = strchr(line, ':');
-		char *path = list ? strchr(list + 1, ':') : NULL;
-		if (path && (size_t)(path - list) > n && strncmp(list + 1, controller, n) == 0 &&
-			strchr(":,", list[n + 1]) && (n || path == list + 1)) {
-			if (end)
-				*end = '\0';
-			/* "/.." is outside of what this process can see. */
-			return path[1] == '/' && !text_starts(path + 1, "/..") ? path + 2 : NULL;
-		}
-		line = end ? end + 1 : NULL;
-	}
-	return NULL;
-}
-
-void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, pid_t pid)
-{
-	for (int c = 0; c <= CGROUP_CONTROLLERS; c++) {
-		if (!(used >> c & 1))
-			continue;
-		int root = c == CGROUP_CONTROLLERS ? host->v2 : host->v1[c];
-		const char *name = c == CGROUP_CONTROLLERS ? ""
-			: c == CGROUP_IO                   ? "blkio"
-							   : names[c];
-		OWN_STR copy = strdup(was);
-		const char *path = copy ? find_path(copy, name) : NULL;
-		if ((!path || put_process(root, path, pid) < 0) && errno != ESRCH)
-			put_process(root, "", pid);
-	}
-}
-
-static void leave_one(int root, const char *was, const char *controller)
-{
-	OWN_STR copy = strdup(was);
-	const char *path = root >= 0 && copy ? find_path(copy, controller) : NULL;
-
-	if (path && *path)
-		put_process(root, "", getpid());
-}
-
-void cgroup_leave(void)
-{
-	char was[4096];
-	struct cgroup_host host;
-
-	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0)
-		return;
-	cgroup_host_open(&host);
-	OWN_FD freezer = open_root("freezer", CGROUP_SUPER_MAGIC);
-	leave_one(host.v2, was, "");
-	leave_one(freezer, was, "freezer");
-	for (int c = 0; c < CGROUP_CONTROLLERS; c++)
-		leave_one(host.v1[c], was, c == CGROUP_IO ? "blkio" : names[c]);
-	cgroup_host_close(&host);
-}
-
-void cgroup_empty(const struct cgroup_host *host, unsigned used, const char *path)
-{
-	char file[160], list[4096];
-	struct text t = text_in(file, sizeof(file));
-
-	text_add(&t, "%s/cgroup.procs", path);
-	for (int at = 0, root; (root = next_root(host, used, &at)) >= 0;) {
-		if (fdio_read_at(root, file, list, sizeof(list)) <= 0)
-			continue;
-		for (char *next = list, *word; (word = strsep(&next, "\n"));) {
-			uint64_t pid;
-			if (text_to_u64(word, INT32_MAX, &pid) && pid)
-				put_process(root, "", (pid_t)pid);
-		}
-	}
-}
-
-bool cgroup_remove(const struct cgroup_host *host, const char *path)
-{
-	bool gone = true;
-
-	for (int c = 0; c <= CGROUP_CONTROLLERS; c++) {
-		int root = c == CGROUP_CONTROLLERS ? host->v2 : host->v1[c];
-		if (root >= 0 && unlinkat(root, path, AT_REMOVEDIR) < 0 && errno != ENOENT &&
-			errno != EROFS)
-			gone = false;
-	}
-	return gone;
-}
-
-static uint64_t count_of(int root, const char *path, const char *file, const char *word)
-{
-	char name[160], text[1024];
-	struct text t = text_in(name, sizeof(name));
-
-	text_add(&t, "%s/%s", path, file);
-	if (root < 0 || fdio_read_at(root, name, text, sizeof(text)) < 0)
-		return 0;
-	const char *at = text;
-	for (size_t n = strlen(word); n; at++) {
-		at = strstr(at, word);
-		if (!at)
-			return 0;
-		if ((at == text || at[-1] == '\n') && at[n] == ' ') {
-			at += n + 1;
-			break;
-		}
-	}
-	uint64_t n = read_number(at);
-	return n == CGROUP_UNLIMITED ? 0 : n;
-}
-
-void cgroup_count(const struct cgroup_host *host, const char *path, struct cgroup_counts *out)
-{
-	bool v2_pids = host->v2_has >> CGROUP_PIDS & 1, v2_memory = host->v2_has >> CGROUP_MEMORY & 1;
-	int pids = v2_pids ? host->v2 : host->v1[CGROUP_PIDS];
-	int memory = v2_memory ? host->v2 : host->v1[CGROUP_MEMORY];
-
-	*out = (struct cgroup_counts){
-		.tasks_refused = count_of(pids, path, "pids.events", "max"),
-		.memory_reached = v2_memory ? count_of(memory, path, "memory.events", "max")
-					    : count_of(memory, path, "memory.failcnt", ""),
-		.killed = v2_memory ? count_of(memory, path, "memory.events", "oom_kill")
-				    : count_of(memory, path, "memory.oom_control", "oom_kill"),
-		.tasks_now = count_of(pids, path, "pids.current", ""),
-		.memory_now = count_of(memory, path,
-			v2_memory ? "memory.current" : "memory.usage_in_bytes", ""),
-	};
 }

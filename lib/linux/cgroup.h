@@ -56,7 +56,15 @@ struct cgroup_values {
 	size_t n_rates;
 };
 
-enum cgroup_controller { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_IO, CGROUP_CONTROLLERS };
+/* v2 has no controller `devices`: lib/linux/devices. */
+enum cgroup_controller {
+	CGROUP_MEMORY,
+	CGROUP_PIDS,
+	CGROUP_CPU,
+	CGROUP_IO,
+	CGROUP_DEVICES,
+	CGROUP_CONTROLLERS,
+};
 
 /* The hierarchies of this host; the bits of a mask are those of controllers, and: */
 #define CGROUP_V2 (1u << CGROUP_CONTROLLERS)
@@ -100,6 +108,14 @@ enum cgroup_how {
 int cgroup_make(const struct cgroup_host *host, unsigned used, const char *path,
 	const struct cgroup_values *values, enum cgroup_how how, struct fail *f);
 
+/* A value that the group `path` of v2 has now, in the key's unit. False when it has none. */
+bool cgroup_get(const struct cgroup_host *host, const char *path, enum cgroup_key key, uint64_t *out);
+
+/* Whether the group `path` of v2, which somebody else has set, holds the values; `f` names the
+ * first that it does not. */
+int cgroup_holds(const struct cgroup_host *host, const char *path, const struct cgroup_values *values,
+	struct fail *f);
+
 /* A descriptor of the group in the v2 hierarchy for CLONE_INTO_CGROUP, the caller's. */
 int cgroup_open(const struct cgroup_host *host, const char *path);
 
@@ -124,6 +140,10 @@ bool cgroup_remove(const struct cgroup_host *host, const char *path);
 
 /* Moves whatever is still in the group to the root: what was forked while it was left. */
 void cgroup_empty(const struct cgroup_host *host, unsigned used, const char *path);
+
+/* Whether in the group `path` of v2 are only the process, children of it, and the caller. False
+ * also when that cannot be found out. */
+bool cgroup_is_only(const struct cgroup_host *host, const char *path, pid_t pid);
 
 /* What the group counted; what this host does not count stays 0. */
 void cgroup_count(const struct cgroup_host *host, const char *path, struct cgroup_counts *out);

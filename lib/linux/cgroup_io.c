@@ -1,10 +1,9 @@
 #include "lib/linux/cgroup_io.h"
 
 #include "lib/base/fdio.h"
-#include "lib/base/own.h"
-#include "lib/base/text.h"
+#include "lib/linux/cgroup_parts.h"
 
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const v1_files[CGROUP_RATE_KINDS] = {
@@ -16,20 +15,14 @@ static const char *const v1_files[CGROUP_RATE_KINDS] = {
 
 const char *const cgroup_rate_names[CGROUP_RATE_KINDS] = { "rbps", "wbps", "riops", "wiops" };
 
-/* Writes one line and looks for `part` in the line of the same device. */
-static int put(int dir, const char *file, const char *device, const char *rest, const char *part,
-	struct fail *f)
+/* Looks for `part` in the line of the device. */
+static int holds(int dir, const char *file, const char *device, const char *part, struct fail *f)
 {
-	char line[160], seen[4096];
-	struct text t = text_in(line, sizeof(line));
-	OWN_FD fd = openat(dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	char seen[4096];
+	size_t n = strlen(device);
 
-	text_add(&t, "%s %s", device, rest);
-	if (fd < 0 || fdio_write_all(fd, line, t.len) < 0)
-		return fail_sys(f, "set limit io_max of device", device);
 	if (fdio_read_at(dir, file, seen, sizeof(seen)) < 0)
 		return fail_sys(f, "read limit back", file);
-	size_t n = strlen(device);
 	char *next = seen;
 	for (char *word; (word = strsep(&next, "\n"));)
 		if (strncmp(word, device, n) == 0 && word[n] == ' ' && strstr(word + n, part))
@@ -38,20 +31,49 @@ static int put(int dir, const char *file, const char *device, const char *rest, 
 		"the kernel holds another value than %s", part);
 }
 
+/* One rate as its file takes and shows it; false when it is not asked for. */
+struct line {
+	char device[32], word[40];
+	const char *file;
+};
+
+static bool next_line(const struct cgroup_values *values, bool v2, size_t i, struct line *out)
+{
+	const struct cgroup_rate *rate = &values->rates[i / CGROUP_RATE_KINDS];
+	size_t kind = i % CGROUP_RATE_KINDS;
+
+	if (!rate->at[kind])
+		return false;
+	snprintf(out->device, sizeof(out->device), "%u:%u", rate->major, rate->minor);
+	snprintf(out->word, sizeof(out->word), "%s%s%llu", v2 ? cgroup_rate_names[kind] : "",
+		v2 ? "=" : "", (unsigned long long)rate->at[kind]);
+	out->file = v2 ? "io.max" : v1_files[kind];
+	return true;
+}
+
 int cgroup_io_set(int dir, bool v2, const struct cgroup_values *values, struct fail *f)
 {
 	for (size_t i = 0; i < values->n_rates * CGROUP_RATE_KINDS; i++) {
-		const struct cgroup_rate *rate = &values->rates[i / CGROUP_RATE_KINDS];
-		size_t kind = i % CGROUP_RATE_KINDS;
-		char device[32], number[24], word[40];
+		struct line line;
+		char text[80];
 
-		if (!rate->at[kind])
+		if (!next_line(values, v2, i, &line))
 			continue;
-		snprintf(device, sizeof(device), "%u:%u", rate->major, rate->minor);
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)rate->at[kind]);
-		snprintf(word, sizeof(word), "%s=%s", cgroup_rate_names[kind], number);
-		if (put(dir, v2 ? "io.max" : v1_files[kind], device, v2 ? word : number,
-			    v2 ? word : number, f) < 0)
+		snprintf(text, sizeof(text), "%s %s", line.device, line.word);
+		if (cgroup_write(dir, line.file, text) < 0)
+			return fail_sys(f, "set limit io_max of device", line.device);
+		if (holds(dir, line.file, line.device, line.word, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int cgroup_io_holds(int dir, const struct cgroup_values *values, struct fail *f)
+{
+	for (size_t i = 0; i < values->n_rates * CGROUP_RATE_KINDS; i++) {
+		struct line line;
+		if (next_line(values, true, i, &line) &&
+			holds(dir, line.file, line.device, line.word, f) < 0)
 			return -1;
 	}
 	return 0;

@@ -11,4 +11,7 @@
 /* Sets all rates of `values` in the group that `dir` is, and reads them back. */
 int cgroup_io_set(int dir, bool v2, const struct cgroup_values *values, struct fail *f);
 
+/* Whether the group of v2 has them all. */
+int cgroup_io_holds(int dir, const struct cgroup_values *values, struct fail *f);
+
 #endif

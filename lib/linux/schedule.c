@@ -27,7 +27,8 @@ int schedule_unpin(struct fail *f)
 
 	/* What a cpuset of the host leaves is taken by the kernel from all. */
 	memset(&all, 0xff, sizeof(all));
-	return sched_setaffinity(0, sizeof(all), &all) < 0 ? fail_sys(f, "reset processors", "") : 0;
+	return sched_setaffinity(0, sizeof(all), &all) < 0 ? fail_sys(f, "reset processors", "")
+							   : 0;
 }
 
 int schedule_reset(struct fail *f)
@@ -57,8 +58,8 @@ int schedule_pin(const struct schedule_cpus *cpus, struct fail *f)
 	if (sched_setaffinity(0, sizeof(set), &set) < 0) {
 		if (errno != EINVAL)
 			return fail_sys(f, "set", "affinity");
-		return fail_say(f, FAIL_REFUSED, "set", "affinity",
-			"this host has none of the processors");
+		return fail_say(
+			f, FAIL_REFUSED, "set", "affinity", "this host has none of the processors");
 	}
 	CPU_ZERO(&seen);
 	if (sched_getaffinity(0, sizeof(seen), &seen) < 0)

@@ -11,7 +11,7 @@ FLOORS = [
     ["lib/base"],
     ["lib/linux"],
     ["lib/wire", "lib/linux/generate"],
-    ["helper/policy", "pam"],
+    ["helper/policy", "helper/systemd", "pam"],
     ["helper/state"],
     ["helper/build"],
     ["helper/keeper"],

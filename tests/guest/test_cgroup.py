@@ -216,4 +216,10 @@ def check_here_is_content_with_every_key():
 
 guest.need_product()
 guest.documented_stack("sshd", "su")
-sys.exit(report.run_all())
+# Groups of our own: with the program, systemd is asked instead (test_systemd.py).
+PROGRAM = "/usr/libexec/loginbox/loginbox-systemd"
+os.rename(PROGRAM, PROGRAM + ".kept")
+try:
+    sys.exit(report.run_all())
+finally:
+    os.rename(PROGRAM + ".kept", PROGRAM)

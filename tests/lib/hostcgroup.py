@@ -11,7 +11,7 @@ import kernel
 
 TOP = "/sys/fs/cgroup"
 PREFIX = "loginbox-test-"
-V1 = ("pids", "memory", "cpu", "blkio", "freezer")
+V1 = ("pids", "memory", "cpu", "blkio", "freezer", "devices")
 
 
 def hierarchies():

@@ -20,7 +20,7 @@ BUILD = os.environ.get("LOGINBOX_BUILD", "build")
 SCRATCH = tempfile.mkdtemp(prefix="install.")
 SET = {"PREFIX": "/opt/lb", "SYSCONFDIR": "/opt/etc", "LIBDIR": "/opt/lb/lib", "SBINDIR": "/opt/bin",
        "LIBEXECDIR": "/opt/exec", "PAMDIR": "/opt/pam", "MANDIR": "/opt/man", "HELPER_MODE": "0755"}
-PROGRAMS = ("pam_loginbox.so", "loginbox-helper", "loginbox")
+PROGRAMS = ("pam_loginbox.so", "loginbox-helper", "loginbox", "loginbox-systemd")
 
 
 def make(*words, cwd=TOP):
@@ -67,7 +67,9 @@ def installed_are_the_programs_the_pages_and_a_policy_that_boxes_nobody():
     arch = subprocess.run(["cc", "-print-multiarch"], capture_output=True, text=True,
                           check=True).stdout.strip()
     wanted = {f"/usr/lib/{arch}/security/pam_loginbox.so": 0o644,
-              "/usr/libexec/loginbox/loginbox-helper": 0o4755, "/usr/sbin/loginbox": 0o755,
+              "/usr/libexec/loginbox/loginbox-helper": 0o4755,
+              "/usr/libexec/loginbox/loginbox-systemd": 0o755,
+              "/usr/sbin/loginbox": 0o755,
               "/etc/security/loginbox.conf": 0o644,
               "/usr/share/loginbox/loginbox.d/base.conf": 0o644,
               "/usr/share/man/man8/pam_loginbox.8": 0o644, "/usr/share/man/man8/loginbox.8": 0o644,

@@ -230,6 +230,16 @@ def nothing_inside_reaches_the_groups():
     true("wrote" not in ssh("alice", "/usr/bin/python3 -I -", input=attack).stdout, "writing")
     done = ssh("alice", "mount -t cgroup2 none /tmp 2>&1; unshare -Urm true 2>&1; ls /sys/fs/cgroup")
     true("cgroup.procs" not in done.stdout, "mounting", done.stdout)
+    find = ["find", "/sys", "-name", "release_agent", "-o", "-name", "notify_on_release"]
+    true(not V1 or run(find).stdout, "the control: the host has such files")
+    equal(ssh("alice", " ".join(find) + " 2>/dev/null").stdout, "", "what runs a program as root")
+
+
+@test
+def a_process_that_stays_behind_does_not_keep_the_group():
+    policy("tasks_max = 50")
+    equal(ssh("alice", "setsid sleep 600 >/dev/null 2>&1 & echo out").stdout, "out\n", "the login")
+    wait_until(lambda: not groups(), "no group is left", 10)
 
 
 @test
@@ -287,6 +297,32 @@ def a_caller_who_freezes_its_group_stops_only_itself():
     finally:
         wait_until(lambda: not read_procs(group), "the group is empty", 10)
         os.rmdir(group)
+
+
+@test
+def a_caller_in_a_tiny_group_gets_a_box_or_a_refusal_and_others_get_in():
+    need_v1()
+    policy("tasks_max = 50", "tasks_max = 50")
+    for name, file, value in (("pids", "pids.max", "1"), ("pids", "pids.max", "2"),
+                              ("pids", "pids.max", "4"), ("memory", "memory.limit_in_bytes", "4M"),
+                              ("cpu", "cpu.cfs_quota_us", "3000")):
+        group = f"{TOP}/{name}/callers"
+        os.mkdir(group)
+        try:
+            script = f"echo $$ >{group}/cgroup.procs; echo {value} >{group}/{file}; exec setpriv " \
+                     f"--reuid=alice --regid=alice --init-groups {host.HELPER} -c 'echo in'"
+            with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True) as caller:
+                equal(ssh("bob", "echo fine").stdout, "fine\n", f"{file}: another tenant")
+                out, why = caller.communicate(timeout=60)
+            true(out == "in\n" or (out == "" and caller.returncode != 0), f"{file} = {value}",
+                 (out, caller.returncode, why))
+            report.note(f"{file} = {value}: {out.strip() or why.strip()}")
+            wait_until(lambda: not read_procs(group), f"{file}: the group is empty", 20)
+        finally:
+            os.rmdir(group)
+    run(["loginbox", "gc"])
+    wait_until(lambda: not groups(), "no group is left", 10)
 
 
 def freeze(group, word):

@@ -15,7 +15,8 @@ BUILD = os.path.join(TOP, os.environ.get("LOGINBOX_BUILD", "build"))
 MODULE = os.path.join(BUILD, "pam_loginbox.so")
 HELPER = os.path.join(BUILD, "loginbox-helper")
 COMMAND = os.path.join(BUILD, "loginbox")
-ALL = (MODULE, HELPER, COMMAND)
+SYSTEMD = os.path.join(BUILD, "loginbox-systemd")
+ALL = (MODULE, HELPER, COMMAND, SYSTEMD)
 
 
 def read(*words):
@@ -38,6 +39,13 @@ def the_module_exports_its_entries_and_nothing_else():
 def the_module_links_libpam_and_libc_alone():
     wrong = [lib for lib in needed(MODULE) if not re.match(r"(libpam|libc|ld-linux.*)\.so", lib)]
     equal(wrong, [], "other libraries of the module")
+
+
+@test
+def only_the_program_that_asks_systemd_links_its_library():
+    true("libsystemd.so.0" in needed(SYSTEMD), "it links it", needed(SYSTEMD))
+    for path in (MODULE, HELPER, COMMAND):
+        true(not [x for x in needed(path) if "systemd" in x], f"{path} does not", needed(path))
 
 
 @test

@@ -75,6 +75,7 @@ never("nothing_is_run_but_by_execve",
       [("helper/admin/run.c", r"posix_spawn\(")])
 never("execve_is_called_where_it_belongs", r"\bexecve\s*\(", "execve(path, argv, env);",
       [("pam/ask.c", r"execve\(LOGINBOX_HELPER, argv, env\)"),
+       ("helper/build/box_systemd.c", r"execve\(LOGINBOX_SYSTEMD, w->argv, env\)"),
        ("helper/shell.c", r"execve\(shell, words, environ\)"),
        ("helper/admin/logs.c", r"execve\(JOURNALCTL, argv, env\)"),
        ("helper/keeper/visit.c", r"execve\(program->path, program->argv, env\)")])

@@ -1,0 +1,199 @@
+/* Who is in a group, and what it counted: the other half of cgroup.c. */
+#include "lib/base/fdio.h"
+#include "lib/base/own.h"
+#include "lib/base/text.h"
+#include "lib/linux/cgroup.h"
+#include "lib/linux/cgroup_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int cgroup_open(const struct cgroup_host *host, const char *path)
+{
+	return openat(host->v2, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int put_process(int root, const char *path, pid_t pid)
+{
+	char file[300], number[16];
+	struct text t = text_in(file, sizeof(file));
+
+	text_add(&t, "%s%scgroup.procs", path, *path ? "/" : "");
+	snprintf(number, sizeof(number), "%d", pid);
+	return t.cut ? -1 : cgroup_write(root, file, number);
+}
+
+int cgroup_move(
+	const struct cgroup_host *host, unsigned used, const char *path, pid_t pid, struct fail *f)
+{
+	for (int at = 0, root; (root = cgroup_next_root(host, used, &at)) >= 0;)
+		if (put_process(root, path, pid) < 0)
+			return fail_sys(f, "move process into cgroup", path);
+	return 0;
+}
+
+/* "4:memory:/a/b", "0::/a/b": the path for one hierarchy, relative; NULL: not in the list. */
+static const char *find_path(char *was, const char *controller)
+{
+	size_t n = strlen(controller);
+
+	for (char *line = was; line && *line;) {
+		char *end = strchr(line, '\n');
+		char *list = strchr(line, ':');
+		char *path = list ? strchr(list + 1, ':') : NULL;
+		if (path && (size_t)(path - list) > n && strncmp(list + 1, controller, n) == 0 &&
+			strchr(":,", list[n + 1]) && (n || path == list + 1)) {
+			if (end)
+				*end = '\0';
+			/* "/.." is outside of what this process can see. */
+			return path[1] == '/' && !text_starts(path + 1, "/..") ? path + 2 : NULL;
+		}
+		line = end ? end + 1 : NULL;
+	}
+	return NULL;
+}
+
+void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, pid_t pid)
+{
+	for (int c = 0; c <= CGROUP_CONTROLLERS; c++) {
+		if (!(used >> c & 1))
+			continue;
+		int root = c == CGROUP_CONTROLLERS ? host->v2 : host->v1[c];
+		const char *name = c == CGROUP_CONTROLLERS ? ""
+				   : c == CGROUP_IO        ? "blkio"
+							   : cgroup_names[c];
+		OWN_STR copy = strdup(was);
+		const char *path = copy ? find_path(copy, name) : NULL;
+		if ((!path || put_process(root, path, pid) < 0) && errno != ESRCH)
+			put_process(root, "", pid);
+	}
+}
+
+static void leave_one(int root, const char *was, const char *controller)
+{
+	OWN_STR copy = strdup(was);
+	const char *path = root >= 0 && copy ? find_path(copy, controller) : NULL;
+
+	if (path && *path)
+		put_process(root, "", getpid());
+}
+
+void cgroup_leave(void)
+{
+	char was[4096];
+	struct cgroup_host host;
+
+	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0)
+		return;
+	cgroup_host_open(&host);
+	OWN_FD freezer = cgroup_open_root("freezer", CGROUP_SUPER_MAGIC);
+	leave_one(host.v2, was, "");
+	leave_one(freezer, was, "freezer");
+	for (int c = 0; c < CGROUP_CONTROLLERS; c++)
+		leave_one(host.v1[c], was, c == CGROUP_IO ? "blkio" : cgroup_names[c]);
+	cgroup_host_close(&host);
+}
+
+void cgroup_empty(const struct cgroup_host *host, unsigned used, const char *path)
+{
+	char file[300], list[4096];
+	struct text t = text_in(file, sizeof(file));
+
+	text_add(&t, "%s/cgroup.procs", path);
+	for (int at = 0, root; (root = cgroup_next_root(host, used, &at)) >= 0;) {
+		if (fdio_read_at(root, file, list, sizeof(list)) <= 0)
+			continue;
+		for (char *next = list, *word; (word = strsep(&next, "\n"));) {
+			uint64_t pid;
+			if (text_to_u64(word, INT32_MAX, &pid) && pid)
+				put_process(root, "", (pid_t)pid);
+		}
+	}
+}
+
+static bool is_child(uint64_t pid, pid_t parent)
+{
+	static const char word[] = "\nPPid:\t";
+	char name[40], text[8192];
+
+	snprintf(name, sizeof(name), "/proc/%u/status", (unsigned)pid);
+	if (fdio_read_at(AT_FDCWD, name, text, sizeof(text)) < 0)
+		return errno == ENOENT || errno == ESRCH; /* gone is as good */
+	const char *at = strstr(text, word);
+	return at && cgroup_number(at + sizeof(word) - 1) == (uint64_t)parent;
+}
+
+bool cgroup_is_only(const struct cgroup_host *host, const char *path, pid_t pid)
+{
+	char file[300], list[4096];
+	struct text t = text_in(file, sizeof(file));
+
+	text_add(&t, "%s/cgroup.procs", path);
+	if (t.cut || fdio_read_at(host->v2, file, list, sizeof(list)) < 0)
+		return false;
+	for (char *next = list, *word; (word = strsep(&next, "\n"));) {
+		uint64_t other;
+		if (text_to_u64(word, INT32_MAX, &other) && other != (uint64_t)pid &&
+			other != (uint64_t)getpid() && !is_child(other, pid))
+			return false;
+	}
+	return true;
+}
+
+bool cgroup_remove(const struct cgroup_host *host, const char *path)
+{
+	bool gone = true;
+
+	for (int c = 0; c <= CGROUP_CONTROLLERS; c++) {
+		int root = c == CGROUP_CONTROLLERS ? host->v2 : host->v1[c];
+		if (root >= 0 && unlinkat(root, path, AT_REMOVEDIR) < 0 && errno != ENOENT &&
+			errno != EROFS)
+			gone = false;
+	}
+	return gone;
+}
+
+static uint64_t count_of(int root, const char *path, const char *file, const char *word)
+{
+	char name[300], text[1024];
+	struct text t = text_in(name, sizeof(name));
+
+	text_add(&t, "%s/%s", path, file);
+	if (root < 0 || fdio_read_at(root, name, text, sizeof(text)) < 0)
+		return 0;
+	const char *at = text;
+	for (size_t n = strlen(word); n; at++) {
+		at = strstr(at, word);
+		if (!at)
+			return 0;
+		if ((at == text || at[-1] == '\n') && at[n] == ' ') {
+			at += n + 1;
+			break;
+		}
+	}
+	uint64_t n = cgroup_number(at);
+	return n == CGROUP_UNLIMITED ? 0 : n;
+}
+
+void cgroup_count(const struct cgroup_host *host, const char *path, struct cgroup_counts *out)
+{
+	bool v2_pids = host->v2_has >> CGROUP_PIDS & 1,
+	     v2_memory = host->v2_has >> CGROUP_MEMORY & 1;
+	int pids = v2_pids ? host->v2 : host->v1[CGROUP_PIDS];
+	int memory = v2_memory ? host->v2 : host->v1[CGROUP_MEMORY];
+
+	*out = (struct cgroup_counts){
+		.tasks_refused = count_of(pids, path, "pids.events", "max"),
+		.memory_reached = v2_memory ? count_of(memory, path, "memory.events", "max")
+					    : count_of(memory, path, "memory.failcnt", ""),
+		.killed = v2_memory ? count_of(memory, path, "memory.events", "oom_kill")
+				    : count_of(memory, path, "memory.oom_control", "oom_kill"),
+		.tasks_now = count_of(pids, path, "pids.current", ""),
+		.memory_now = count_of(
+			memory, path, v2_memory ? "memory.current" : "memory.usage_in_bytes", ""),
+	};
+}
