@@ -1,6 +1,6 @@
 /*
  * log.h - the box's /dev/log: what is written inside is handed to the host's syslog, at a
- * bounded rate, and survives a restart of it.
+ * bounded rate and in the sender's name, and survives a restart of it.
  *
  * Uses: lib/base; syslog(3), unix(7).
  */

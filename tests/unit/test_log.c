@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static const struct sockaddr_un dev_log = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
 static int daemon_sock = -1, box = -1;
@@ -63,6 +64,47 @@ static void what_is_said_inside_is_heard_outside(void)
 	say("<38>hello");
 	log_pump(&log_of);
 	CHECK_TEXT(heard(), "<38>hello");
+	stop_box();
+	stop_daemon();
+}
+
+/* The uid of the next message, as the daemon gets it. */
+static long heard_from(void)
+{
+	char text[100];
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control = { 0 };
+	struct iovec part = { text, sizeof(text) };
+	struct msghdr m = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	struct ucred who;
+
+	if (recvmsg(daemon_sock, &m, 0) < 0 || !CMSG_FIRSTHDR(&m))
+		return -1;
+	memcpy(&who, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(who));
+	return (long)who.uid;
+}
+
+static void a_message_goes_on_in_its_senders_name(void)
+{
+	const int on = 1;
+
+	start_daemon();
+	setsockopt(daemon_sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	start_box();
+	say("<38>of root");
+	log_pump(&log_of);
+	CHECK_NUMBER(heard_from(), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(setresuid(2001, 2001, 2001) < 0 || !say("<38>of somebody who has ended"));
+	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	log_pump(&log_of);
+	CHECK_NUMBER(heard_from(), 2001);
 	stop_box();
 	stop_daemon();
 }
@@ -161,6 +203,7 @@ int main(void)
 	if (!private_dev())
 		return 1;
 	RUN(what_is_said_inside_is_heard_outside);
+	RUN(a_message_goes_on_in_its_senders_name);
 	RUN(a_daemon_that_was_restarted_is_found_again);
 	RUN(a_flood_is_cut_and_said_to_be);
 	RUN(one_call_does_not_go_on_for_ever);
