@@ -18,6 +18,7 @@
 #include "pam/poison.h"
 #include "pam/tell.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <security/pam_ext.h>
 #include <security/pam_modutil.h>
@@ -141,6 +142,12 @@ static int refuse_failed(struct tell *tell, struct data *data, const struct fail
 	return refuse(tell, data, code);
 }
 
+static int deny_failed(struct tell *tell, const struct data *data, const struct fail *f)
+{
+	char words[700];
+	return tell_denied(tell, &data->verdict, fail_word(f, words, sizeof(words)));
+}
+
 /* Half-way in: out again by the keeper's help, and the session is told to be over. */
 static void leave_again(struct ask *ask, bool entered)
 {
@@ -172,6 +179,17 @@ static bool reopens_terminal(const struct tell *tell, const struct args *args)
 		text_starts(name, "/dev/pts/");
 }
 
+/*
+ * systemd executes a unit that has PAMName= (user@.service, the shell of machinectl) in the
+ * very process that opened the session. Of a pid namespace that was entered only children are
+ * members: such a unit would stay among the host's processes, in a /proc without itself.
+ */
+static bool is_unit_outside(void)
+{
+	return getppid() == 1 && program_invocation_short_name[0] == '(' &&
+		access("/proc/self", F_OK) < 0;
+}
+
 static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 	const struct args *args)
 {
@@ -201,10 +219,14 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 		result = enter_box(ask->init, ask->filter, &data->verdict, &entered, &f);
 	own_fd_close(&ask->init);
 	own_fd_close(&ask->filter);
+	if (result == 0 && is_unit_outside())
+		result = fail_say(&f, FAIL_REFUSED, "start a unit of systemd's", tell->user,
+			"its process itself cannot be in the box: it needs 'processes = all'");
 	if (result < 0) {
 		identity_give_back(&data->had);
 		leave_again(ask, entered);
-		return refuse_failed(tell, data, &f);
+		return f.kind == FAIL_REFUSED ? refuse(tell, data, deny_failed(tell, data, &f))
+					      : refuse_failed(tell, data, &f);
 	}
 	data->state = STATE_ENTERED;
 	data->opener = getpid();
@@ -240,8 +262,7 @@ static int act_on(struct tell *tell, struct data *data, struct ask *ask,
 		break;
 	}
 	if (v->fail.kind == FAIL_REFUSED)
-		return refuse(tell, data,
-			tell_denied(tell, v, fail_word(&v->fail, words, sizeof(words))));
+		return refuse(tell, data, deny_failed(tell, data, &v->fail));
 	return refuse_failed(tell, data, &v->fail);
 }
 

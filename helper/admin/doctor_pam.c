@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define PAM_D "/etc/pam.d"
+#define VENDOR_D "/usr/lib/pam.d" /* counts for a service without a file in PAM_D */
 #define FILE_MAX 65536
 #define LINES_MAX 256
 #define DEPTH_MAX 8
@@ -24,7 +25,7 @@ struct line {
 };
 
 struct stack {
-	int dir;
+	int dir, vendor;
 	struct line line[LINES_MAX];
 	size_t n;
 };
@@ -95,7 +96,8 @@ static void read_file(struct stack *s, const char *name, int depth)
 	int number = 0;
 
 	if (depth > DEPTH_MAX || !is_name(name) || !text ||
-		fdio_read_at(s->dir, name, text, FILE_MAX) < 0)
+		(fdio_read_at(s->dir, name, text, FILE_MAX) < 0 &&
+			fdio_read_at(s->vendor, name, text, FILE_MAX) < 0))
 		return;
 	for (char *at = text, *next; *at; at = next) {
 		char *end = strchr(at, '\n');
@@ -209,15 +211,20 @@ static bool has_ours(const struct stack *s)
 
 static void check_doors(struct findings *out, struct stack *s, bool boxes_somebody)
 {
-	char command[160];
+	char command[200];
 
 	for (size_t i = 0; boxes_somebody && i < sizeof(doors) / sizeof(doors[0]); i++) {
-		if (faccessat(s->dir, doors[i], F_OK, 0) < 0)
+		bool vendors = faccessat(s->dir, doors[i], F_OK, 0) < 0;
+		if (vendors && faccessat(s->vendor, doors[i], F_OK, 0) < 0)
 			continue;
 		s->n = 0;
 		read_file(s, doors[i], 0);
-		snprintf(command, sizeof(command), "run 'loginbox pam add %s', or leave it on purpose",
-			doors[i]);
+		if (vendors)
+			snprintf(command, sizeof(command),
+				"copy it from " VENDOR_D ", then run 'loginbox pam add %s'", doors[i]);
+		else
+			snprintf(command, sizeof(command),
+				"run 'loginbox pam add %s', or leave it on purpose", doors[i]);
 		if (!has_ours(s))
 			findings_add(out, SEVERITY_WARNING, doors[i], command,
 				"it can run programs as a boxed user and does not box");
@@ -238,7 +245,9 @@ void doctor_pam(struct findings *out, bool boxes_somebody)
 		free(s);
 		return;
 	}
+	OWN_FD vendor = open(VENDOR_D, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	s->dir = dirfd(dir);
+	s->vendor = vendor;
 	while ((entry = readdir(dir))) {
 		if (!is_name(entry->d_name) || is_copy(entry->d_name))
 			continue;

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 
 import host
 import hostfiles
@@ -14,6 +15,7 @@ DENY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
 SSHD_CONFIG = "/etc/ssh/sshd_config"
 DOORS = ("sshd", "su", "su-l", "sudo", "sudo-i", "login", "cron", "atd", "runuser", "runuser-l",
          "doas", "systemd-user", "vsftpd", "proftpd", "polkit-1", "pamtester")
+VENDOR_D = "/usr/lib/pam.d"
 NETWORK = """[network lab]
 subnet = 10.88.0.0/16
 uids = 2000-2999
@@ -70,6 +72,10 @@ def changed(path, text=None, mode=None):
 def prepare():
     """A host that is well: every door has the lines, sshd is as it must be."""
     host.write_policy(CLEAN)
+    for name in DOORS:
+        vendors = f"{VENDOR_D}/{name}"
+        if os.path.exists(vendors) and not os.path.exists(f"/etc/pam.d/{name}"):
+            shutil.copy(vendors, "/etc/pam.d")
     doors = [name for name in DOORS if os.path.exists(f"/etc/pam.d/{name}")]
     done = run(["loginbox", "pam", "add", *doors])
     equal(done.returncode, 0, f"pam add: {done.stderr}")

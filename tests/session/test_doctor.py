@@ -12,7 +12,8 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from doctor import CLEAN, SSHD_CONFIG, changed, doctor, finds, prepare  # noqa: E402
+from doctor import (CLEAN, SSHD_CONFIG, VENDOR_D, changed, doctor, finds,  # noqa: E402
+                    prepare)
 from report import contains, equal, test, true  # noqa: E402
 from ssh import run  # noqa: E402
 
@@ -32,6 +33,21 @@ def each_finding_says_what_to_do():
         words = run(["loginbox", "doctor"]).stdout
     true(all(row["todo"] for row in rows), "every row has what to do", rows)
     true(all(row["todo"] in words and row["what"] in words for row in rows), "in words too", words)
+
+
+@test
+def a_door_whose_file_is_the_vendors_is_found_too():
+    vendors = f"{VENDOR_D}/systemd-user"
+    if not os.path.exists(vendors):
+        raise report.Skip(f"there is no {vendors}")
+    os.rename("/etc/pam.d/systemd-user", "/etc/kept")
+    try:
+        rows = json.loads(run(["loginbox", "doctor", "--json"]).stdout)
+    finally:
+        os.rename("/etc/kept", "/etc/pam.d/systemd-user")
+    equal([(row["subject"], row["todo"]) for row in rows],
+          [("systemd-user", f"copy it from {VENDOR_D}, then run 'loginbox pam add systemd-user'")],
+          "findings")
 
 
 # ---- the policy --------------------------------------------------------------------------
