@@ -142,12 +142,6 @@ static int refuse_failed(struct tell *tell, struct data *data, const struct fail
 	return refuse(tell, data, code);
 }
 
-static int deny_failed(struct tell *tell, const struct data *data, const struct fail *f)
-{
-	char words[700];
-	return tell_denied(tell, &data->verdict, fail_word(f, words, sizeof(words)));
-}
-
 /* Half-way in: out again by the keeper's help, and the session is told to be over. */
 static void leave_again(struct ask *ask, bool entered)
 {
@@ -182,12 +176,12 @@ static bool reopens_terminal(const struct tell *tell, const struct args *args)
 /*
  * systemd executes a unit that has PAMName= (user@.service, the shell of machinectl) in the
  * very process that opened the session. Of a pid namespace that was entered only children are
- * members: such a unit would stay among the host's processes, in a /proc without itself.
+ * members: such a unit would stay among the host's processes, in a /proc without itself. Until
+ * then it calls itself "(unit)".
  */
-static bool is_unit_outside(void)
+static bool is_unit(void)
 {
-	return getppid() == 1 && program_invocation_short_name[0] == '(' &&
-		access("/proc/self", F_OK) < 0;
+	return getppid() == 1 && program_invocation_short_name[0] == '(';
 }
 
 static int come_in(struct tell *tell, struct data *data, struct ask *ask,
@@ -202,6 +196,13 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 		return refuse(tell, data,
 			tell_denied(tell, &data->verdict,
 				"login on a pseudo-terminal of the host needs tty_pts=allow"));
+	}
+	if (is_unit()) {
+		leave_again(ask, false);
+		return refuse(tell, data,
+			tell_denied(tell, &data->verdict,
+				"systemd starts a unit in the process that opened its session, "
+				"which cannot be in a box"));
 	}
 	/* setns(2) would move the root of every thread. Who is not boxed may have threads. */
 	if (ns_threads() != 1) {
@@ -219,14 +220,10 @@ static int come_in(struct tell *tell, struct data *data, struct ask *ask,
 		result = enter_box(ask->init, ask->filter, &data->verdict, &entered, &f);
 	own_fd_close(&ask->init);
 	own_fd_close(&ask->filter);
-	if (result == 0 && is_unit_outside())
-		result = fail_say(&f, FAIL_REFUSED, "start a unit of systemd's", tell->user,
-			"its process itself cannot be in the box: it needs 'processes = all'");
 	if (result < 0) {
 		identity_give_back(&data->had);
 		leave_again(ask, entered);
-		return f.kind == FAIL_REFUSED ? refuse(tell, data, deny_failed(tell, data, &f))
-					      : refuse_failed(tell, data, &f);
+		return refuse_failed(tell, data, &f);
 	}
 	data->state = STATE_ENTERED;
 	data->opener = getpid();
@@ -262,7 +259,8 @@ static int act_on(struct tell *tell, struct data *data, struct ask *ask,
 		break;
 	}
 	if (v->fail.kind == FAIL_REFUSED)
-		return refuse(tell, data, deny_failed(tell, data, &v->fail));
+		return refuse(tell, data,
+			tell_denied(tell, v, fail_word(&v->fail, words, sizeof(words))));
 	return refuse_failed(tell, data, &v->fail);
 }
 

@@ -1,6 +1,7 @@
 /*
  * What is given up, in this order:
  *
+ *  0. profile       of AppArmor that the helper is in: no_new_privs would keep the user in it
  *  1. limits        while the process may still set any of them; only ever lower. Those that
  *                   would stop the steps below wait until 9
  *  2. groups        before the uid: a process that is no longer root may not change them;
@@ -158,7 +159,7 @@ int finalise(const struct plan *plan, const struct rlimit *had, int filter, int 
 	const struct account *who = plan->account;
 	bool boxed = plan->verdict == VERDICT_BOX;
 
-	if (set_limits(plan, had, false, f) < 0)
+	if (label_leave(f) < 0 || set_limits(plan, had, false, f) < 0)
 		return -1;
 	if (boxed && !plan->no_new_privs && put_filter(plan, filter, f) < 0)
 		return -1;

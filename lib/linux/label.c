@@ -46,8 +46,8 @@ int label_check(enum label_kind kind, const char *label, struct fail *f)
 	return 0;
 }
 
-/* The attribute file in a /proc that is one, with nothing of it mounted over. */
-static int open_attribute(enum label_kind kind)
+/* The attribute's file in a /proc that is one, with nothing of it mounted over. */
+static int open_attribute(const char *name)
 {
 	const struct open_how how = { .flags = O_RDWR | O_CLOEXEC,
 		.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS };
@@ -60,19 +60,34 @@ static int open_attribute(enum label_kind kind)
 		errno = ENOTSUP;
 		return -1;
 	}
-	int fd = kind == LABEL_APPARMOR
-		? sys_openat2(proc, "thread-self/attr/apparmor/exec", &how)
-		: sys_openat2(proc, "thread-self/attr/exec", &how);
+	return sys_openat2(proc, name, &how);
+}
+
+static int open_exec(enum label_kind kind)
+{
+	int fd = kind == LABEL_APPARMOR ? open_attribute("thread-self/attr/apparmor/exec")
+					: open_attribute("thread-self/attr/exec");
+
 	if (fd < 0 && errno == ENOENT && kind == LABEL_APPARMOR)
-		fd = sys_openat2(proc, "thread-self/attr/exec", &how);
+		fd = open_attribute("thread-self/attr/exec");
 	return fd;
+}
+
+/* The label without its end. */
+static bool read_label(int fd, char *out, size_t size)
+{
+	ssize_t n = pread(fd, out, size - 1, 0);
+
+	out[n < 0 ? 0 : n] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	return n > 0;
 }
 
 int label_at_exec(enum label_kind kind, const char *label, struct fail *f)
 {
 	char word[LABEL_MAX], seen[LABEL_MAX];
 	struct text t = text_in(word, sizeof(word));
-	OWN_FD fd = open_attribute(kind);
+	OWN_FD fd = open_exec(kind);
 
 	text_add(&t, "%s%s", kind == LABEL_APPARMOR ? "exec " : "", label);
 	if (t.cut)
@@ -86,5 +101,21 @@ int label_at_exec(enum label_kind kind, const char *label, struct fail *f)
 	size_t length = strlen(label);
 	if (strncmp(seen, label, length) != 0 || (seen[length] && !strchr(" \n", seen[length])))
 		return fail_say(f, FAIL_SYSTEM, "take on label", label, "the kernel holds another one");
+	return 0;
+}
+
+int label_leave(struct fail *f)
+{
+	static const char leave[] = "changeprofile unconfined";
+	char now[LABEL_MAX];
+	OWN_FD fd = open_attribute("thread-self/attr/apparmor/current");
+
+	/* Where it cannot be read there is no AppArmor, and so no profile. */
+	if (fd < 0 || !read_label(fd, now, sizeof(now)) || strcmp(now, "unconfined") == 0)
+		return 0;
+	if (fdio_write_all(fd, leave, strlen(leave)) < 0)
+		return fail_sys(f, "leave profile", now);
+	if (!read_label(fd, now, sizeof(now)) || strcmp(now, "unconfined") != 0)
+		return fail_say(f, FAIL_SYSTEM, "leave profile", now, "the kernel kept it");
 	return 0;
 }

@@ -19,4 +19,10 @@ int label_check(enum label_kind kind, const char *label, struct fail *f);
 /* The caller's next exec, and its children's, takes on the label. */
 int label_at_exec(enum label_kind kind, const char *label, struct fail *f);
 
+/*
+ * Leaves the AppArmor profile that the caller is in, if any: after no_new_privs an exec could
+ * not. The profile has to allow it (change_profile -> unconfined).
+ */
+int label_leave(struct fail *f);
+
 #endif
