@@ -17,6 +17,7 @@ from doctor import (CLEAN, SSHD_CONFIG, VENDOR_D, changed, doctor, finds,  # noq
 from report import contains, equal, test, true  # noqa: E402
 from ssh import run  # noqa: E402
 
+
 # ---- well --------------------------------------------------------------------------------
 
 @test
