@@ -15,6 +15,7 @@
 
 #define ANSWER_MS 2000      /* a keeper answers at once, or is as good as dead */
 #define KEPT_FOR_FIRST 4    /* of max_boxes one part in so many is for users without a box */
+#define LOOK_MOST 16        /* boxes that a login looks at only to see whether they live */
 #define TAKE_TRIES 5        /* at a full host */
 #define TAKE_STEP_NS 300000 /* between two of them, longer each time */
 
@@ -24,6 +25,7 @@ struct join {
 	int64_t deadline_ms;
 	const char *only; /* this box's id; NULL: any */
 	bool done;
+	unsigned looked; /* at how many, where none can be joined */
 };
 
 static int ask(int sock, const struct join *j, const char *id, struct fail *f)
@@ -67,6 +69,11 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 
 	if (j->only && strcmp(j->only, box->id) != 0)
 		return 0;
+	/* Then only for the dead among them, whom somebody else finds too: with a thousand boxes
+	 * of one user, a login must not ask a thousand keepers. */
+	bool asks = j->plan->share_user || j->only || wants_address(j->plan);
+	if (!asks && ++j->looked > LOOK_MOST)
+		return 0;
 	OWN_FD sock = peer_connect(box);
 
 	if (sock < 0) {
@@ -74,7 +81,7 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 			sweep_box(place, box, 0);
 		return 0;
 	}
-	if ((j->plan->share_user || j->only || wants_address(j->plan)) && ask(sock, j, box->id, &f) == 0)
+	if (asks && ask(sock, j, box->id, &f) == 0)
 		j->done = true;
 	return j->done;
 }
