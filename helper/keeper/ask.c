@@ -69,9 +69,8 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 			s->was = take_str(&was);
 			answer.kind = WIRE_JOINED;
 			life_attach_ttys(k, s, &ttys);
-			/* A module that has given up has closed its end: its pidfd tells the rest. */
-			life_let_in(k, s, &ask->verdict);
-			records_add(&k->records, s, true);
+			/* One that has given up has had its answer: no other box is needed for it. */
+			life_let_in(k, &ask->verdict);
 		}
 		fdio_fds_close(&ttys);
 	} else {

@@ -198,12 +198,12 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	verdict_of_plan(&verdict, k->plan, k->box.id);
 	/* Who has the verdict may log in again at once, or stop this process. */
 	own_fd_close(&lock);
-	life_let_in(k, &k->sessions.at[0], &verdict);
-	/* The session has its answer: nobody waits for this. */
-	cgroup_leave();
 	k->records.id = k->box.id;
 	k->records.user = k->note.user;
-	records_add(&k->records, &k->sessions.at[0], true);
+	if (!life_let_in(k, &verdict))
+		life_end(k);
+	/* The session has its answer: nobody waits for this. */
+	cgroup_leave();
 	live(k);
 	log_stop(&k->log);
 	end_groups(k);

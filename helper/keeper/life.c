@@ -98,15 +98,6 @@ static void look_for_place(struct keeper *k)
 		settle_again(k, &f); /* or at the next look */
 }
 
-void life_let_in(const struct keeper *k, const struct session *s, const struct wire_verdict *v)
-{
-	const struct verdict_with with = { k->build.init, k->filter, k->userns };
-	struct fail f = { 0 };
-
-	/* Who has given up has closed its end: its pidfd tells the rest. */
-	verdict_send(s->sock, v, &with, &f);
-}
-
 void life_end(struct keeper *k)
 {
 	if (k->state == KEEPER_ENDING)
@@ -313,10 +304,30 @@ static void session_ended(const struct session *ended, void *arg)
 	process.fd = ended->process >= 0 ? ended->process : k->sessions.leaver;
 	if (poll(&process, 1, 0) == 0)
 		box_cgroup_return(&k->cgroup, ended->pid, ended->was);
-	records_add(&k->records, ended, false);
+	/* Who never came in has no record to be ended. */
+	if (ended->in)
+		records_add(&k->records, ended, false);
 	for (size_t i = 0; i < WIRE_TTYS; i++)
 		if (k->state == KEEPER_LIVING && ended->node[i][0] && !is_used(k, ended->node[i]))
 			terminal_detach(ended->node[i], k->build.init);
+}
+
+bool life_let_in(struct keeper *k, const struct wire_verdict *v)
+{
+	const struct verdict_with with = { k->build.init, k->filter, k->userns };
+	struct session *s = &k->sessions.at[k->sessions.n - 1];
+	struct fail f = { 0 };
+
+	if (verdict_send(s->sock, v, &with, &f) == 0) {
+		s->in = true;
+		records_add(&k->records, s, true);
+		return true;
+	}
+	/* It has given up, or cannot be told: with its socket closed, it need not wait to know. */
+	s->over = true;
+	session_ended(s, k);
+	session_drop_last(&k->sessions);
+	return false;
 }
 
 static int sooner(int a, int b)

@@ -79,8 +79,9 @@ int life_place(struct keeper *k, int sock, char **was, struct fail *f);
 /* Moves it back to where it was, because the box was not made. */
 void life_return(struct keeper *k, int sock, char *was);
 
-/* Tells the session to come in, with what it needs for that. */
-void life_let_in(const struct keeper *k, const struct session *s, const struct wire_verdict *v);
+/* Tells the session that was added last to come in, with what it needs for that. False, and no
+ * session any more, when it cannot be told. */
+bool life_let_in(struct keeper *k, const struct wire_verdict *v);
 
 /* The session's terminals of the host get names in the box's /dev; closes `ttys`. */
 void life_attach_ttys(struct keeper *k, struct session *s, struct fdio_fds *ttys);

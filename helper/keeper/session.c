@@ -77,6 +77,11 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 	return 0;
 }
 
+void session_drop_last(struct sessions *all)
+{
+	close_all(&all->at[--all->n]);
+}
+
 void session_watch(const struct sessions *all, struct pollfd *out)
 {
 	for (size_t i = 0; i < all->n; i++) {

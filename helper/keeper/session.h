@@ -40,6 +40,7 @@ struct session {
 	char node[WIRE_TTYS][32]; /* its terminals' names in the box's /dev, "" for none */
 	int64_t since_ms;
 	char *was; /* its /proc/PID/cgroup before it came in, NULL: not moved */
+	bool in;   /* was told to come in */
 	bool over; /* only while session_serve() forgets it */
 	enum { SESSION_FREE, SESSION_WARNED, SESSION_ASKED, SESSION_KILLED } expiry;
 };
@@ -59,6 +60,9 @@ struct fdio_fds session_split_ttys(struct fdio_fds *fds, size_t first);
 
 /* Takes the login's descriptors over; on failure they are closed. */
 int session_add(struct sessions *all, struct session_login *login, struct fail *f);
+
+/* Closes and forgets the one that was added last. */
+void session_drop_last(struct sessions *all);
 
 /* Two entries of poll(2) for each session, in order. */
 void session_watch(const struct sessions *all, struct pollfd *out);

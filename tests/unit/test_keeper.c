@@ -270,6 +270,27 @@ static void an_opener_that_dies_on_its_way_back_is_not_waited_for(void)
 	end_all();
 }
 
+/* Its socket is closed, so that it hears that, and it counts for nothing. */
+static void a_session_that_cannot_be_told_to_come_in_is_none(void)
+{
+	static const struct wire_verdict verdict = { .answer = WIRE_ENTER };
+	struct pollfd closed = { .events = POLLIN };
+
+	new_box();
+	log_in(getpid());
+	log_in(getpid());
+	CHECK(life_let_in(&k, &verdict));
+	CHECK_NUMBER(k.sessions.n, 2);
+	/* A full queue, as a verdict without memory for it would find. */
+	while (send(k.sessions.at[1].sock, "x", 1, MSG_DONTWAIT) == 1)
+		;
+	CHECK(!life_let_in(&k, &verdict));
+	CHECK_NUMBER(k.sessions.n, 1);
+	closed.fd = apps[1];
+	CHECK(poll(&closed, 1, 1000) == 1 && (closed.revents & POLLHUP));
+	end_all();
+}
+
 static void one_close_of_two_leaves_the_box_alone(void)
 {
 	new_box();
@@ -669,6 +690,7 @@ int main(void)
 	RUN(a_join_of_a_helper_that_has_given_up_is_nobodys);
 	RUN(the_last_close_ends_the_box_and_gives_the_way_back);
 	RUN(an_opener_that_dies_on_its_way_back_is_not_waited_for);
+	RUN(a_session_that_cannot_be_told_to_come_in_is_none);
 	RUN(one_close_of_two_leaves_the_box_alone);
 	RUN(the_death_of_the_last_sessions_process_ends_the_box);
 	RUN(the_end_of_a_sessions_socket_ends_nothing);
