@@ -231,7 +231,7 @@ def an_application_that_closes_all_descriptors_is_let_go():
     log = host.LogMark()
     lines = client("start=alice", "open", "close-fds", "run", "close", "end")
     true("close success" in lines, "the close", lines)
-    contains("\n".join(log.ours()), "result=orphaned", "the log")
+    report.wait_until(lambda: "result=orphaned" in "\n".join(log.ours()), "the log says so")
 
 
 @test
