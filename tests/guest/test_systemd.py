@@ -157,8 +157,16 @@ def a_fork_bomb_ends_at_tasks_max_a_hog_is_killed_and_both_are_counted():
     true("tasks_refused=0" not in lines[0] and "killed=0" not in lines[0], "it counts both", lines)
 
 
+def end_slice():
+    """What was set for the slice stays in it until it ends, which it does some time after the
+    user's last login."""
+    run(["systemctl", "stop", "user@2001.service", "user-2001.slice"])
+    wait_until(lambda: not os.path.exists(SLICE), "the user's slice is gone", SECONDS)
+
+
 @test
 def limits_by_the_session_are_the_scopes_and_logind_still_knows_it():
+    end_slice()
     policy("share = session\nlimit_scope = session\n" + KEYS)
     with held():
         box = scope()
@@ -174,6 +182,7 @@ def limits_by_the_session_are_the_scopes_and_logind_still_knows_it():
 
 @test
 def what_nobody_asked_for_never_raises_what_the_host_gives():
+    end_slice()
     policy("")
     with held():
         given = int(guest.read(SLICE + "/pids.max"))
