@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Every key of cgroup limits with cgroup v2: in force, read back, the same for every login."""
 
-import glob
 import os
 import sys
 
@@ -46,22 +45,21 @@ def held(user="alice"):
     return session
 
 
+def group_of(box):
+    """The group of a box's init, as the host sees it, below the tree of all groups."""
+    lines = guest.read(f"/proc/{box['init'].split()[0]}/cgroup").splitlines()
+    equal(len(lines), 1, "one hierarchy")
+    return TOP + lines[0].split("::", 1)[1]
+
+
 def box_group():
-    """The group of the one box, as the host sees it, below the tree of all groups."""
-    box = guest.read(f"/proc/{host_init()}/cgroup").splitlines()
-    equal(len(box), 1, "one hierarchy")
-    return TOP + box[0].split("::", 1)[1]
-
-
-def host_init():
-    notes = glob.glob(f"{host.STATE}/boxes/2001/*/note")
-    equal(len(notes), 1, "one box of alice's")
-    words = dict(line.split(" ", 1) for line in guest.read(notes[0]).splitlines() if " " in line)
-    return int(words["init"].split()[0])
+    boxes = list(guest.boxes("alice").values())
+    equal(len(boxes), 1, "boxes of alice")
+    return group_of(boxes[0])
 
 
 def no_box():
-    return not glob.glob(f"{host.STATE}/boxes/2001/*/note")
+    return not guest.boxes("alice")
 
 
 EXPECTED = {"memory.max": "209715200", "memory.high": "157286400", "memory.swap.max": "16777216",
@@ -190,15 +188,8 @@ def per_session_every_box_has_the_whole_limit():
     with held():
         with background("alice", "echo in; exec sleep 600") as second:
             equal(second.read_line(60), "in", "the second login")
-            notes = glob.glob(f"{host.STATE}/boxes/2001/*/note")
-            equal(len(notes), 2, "two boxes")
-            groups = set()
-            for note in notes:
-                words = dict(line.split(" ", 1) for line in guest.read(note).splitlines()
-                             if " " in line)
-                group = guest.read(f"/proc/{words['init'].split()[0]}/cgroup")
-                groups.add(TOP + group.strip().split("::", 1)[1])
-            equal(len(groups), 2, "two groups")
+            groups = {group_of(box) for box in guest.boxes("alice").values()}
+            equal(len(groups), 2, "two boxes, two groups")
             for group in groups:
                 equal(guest.read(group + "/pids.max").strip(), "40", "pids.max")
                 equal(guest.read(os.path.dirname(group) + "/pids.max").strip(), "max",
@@ -215,7 +206,7 @@ def check_here_is_content_with_every_key():
 
 
 guest.need_product()
-guest.documented_stack("sshd", "su")
+guest.documented_stack("sshd", "su", "systemd-user")
 # Groups of our own: with the program, systemd is asked instead (test_systemd.py).
 PROGRAM = "/usr/libexec/loginbox/loginbox-systemd"
 os.rename(PROGRAM, PROGRAM + ".kept")
