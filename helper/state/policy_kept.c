@@ -167,7 +167,9 @@ static bool read_key(struct reader *r, struct ini_key *out)
 	const char *name = word(r);
 	if (!*name || !*r->at)
 		return false;
-	*out = (struct ini_key){ (unsigned)line, strdup(name), strdup(r->at) };
+	out->line = (unsigned)line;
+	out->name = strdup(name);
+	out->value = strdup(r->at);
 	return out->name && out->value;
 }
 
