@@ -249,7 +249,9 @@ static bool choose(
 		if (known && (plan->cgroup_optional ? now < want : shared && now > want))
 			want = now;
 		cg->values.at[k] = change->at[k] = want;
-		change->set[k] = !known || now != want;
+		/* A value that the user's last box left is in the slice, but nowhere written down:
+		 * when systemd reads its files again, it would be gone. */
+		change->set[k] = !known || now != want || (!shared && !plan->cgroup_optional);
 		any |= change->set[k];
 	}
 	return any || change->n_rates;
