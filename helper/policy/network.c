@@ -119,6 +119,42 @@ int network_slot(const struct network *net, uid_t uid, uint64_t *slot, struct fa
 
 /* ---- subnets, gateways, pools ------------------------------------------------------------- */
 
+/* Where no link has its addresses, by RFC 6890: nothing there, or another thing than a box. */
+static const char *const special[] = { "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/8",
+	"fe80::/10", "ff00::/8" };
+
+/* The range above that has something in common with this one, or NULL. */
+static const char *reaches_special(const struct address *address, unsigned bits)
+{
+	const struct item own = { .address = *address, .bits = bits };
+	struct clause ignored;
+	struct item item;
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (network_parse_cidr(&item.address, &item.bits, special[i], &ignored) &&
+			(address_is_in(address, &item) || address_is_in(&item.address, &own)))
+			return special[i];
+	return NULL;
+}
+
+/* IPv4 keeps the last address for broadcasts, and the first is the subnet's own. */
+static bool is_subnets(const struct network_family *fam, const struct address *address)
+{
+	struct address last = address_plus(&fam->subnet, room(fam) + RESERVED);
+
+	return same(address, &fam->subnet) || (!fam->subnet.six && same(address, &last));
+}
+
+static int check_subnet(struct reader *r, const struct setting *s, const struct network_family *fam)
+{
+	const char *range = reaches_special(&fam->subnet, fam->bits);
+
+	if (range)
+		return WRONG(r, s->at, "%s = %s reaches into %s, of which no link has addresses",
+			s->key->name, s->text, range);
+	return 0;
+}
+
 static int read_subnet(struct reader *r, enum key_id key, int family)
 {
 	const struct setting *s = get(r, key);
@@ -138,7 +174,7 @@ static int read_subnet(struct reader *r, enum key_id key, int family)
 	if (room(fam) == 0)
 		return WRONG(r, s->at, "%s = %s has no room for a gateway and a box", s->key->name,
 			s->text);
-	return 0;
+	return check_subnet(r, s, fam);
 }
 
 static int read_fixed(struct reader *r, const struct setting *s)
@@ -166,6 +202,10 @@ static int read_fixed(struct reader *r, const struct setting *s)
 		}
 		if (!is_inside(fam, &address) || bits != fam->bits || room(fam) == 0)
 			return WRONG(r, s->at, "address = %s is not in the subnet", item);
+		if (is_subnets(fam, &address))
+			return WRONG(r, s->at, "address = %s is the subnet's own", item);
+		if (check_subnet(r, s, fam) < 0)
+			return -1;
 	}
 	for (int i = FOUR; i <= SIX; i++)
 		if (r->net->family[i].used && !r->net->family[i].fixed.bytes[0])
@@ -204,9 +244,7 @@ static int read_gateway(struct reader *r, enum key_id key, int family)
 	if (s && (!address_read(&fam->gateway, s->text) || fam->gateway.six != (family == SIX)))
 		return WRONG(r, s->at, "%s = %s is no IPv%d address", s->key->name, s->text,
 			family == SIX ? 6 : 4);
-	struct address last = address_plus(&fam->subnet, room(fam) + RESERVED);
-	if (s && (!is_inside(fam, &fam->gateway) || same(&fam->gateway, &fam->subnet) ||
-			(family == FOUR && same(&fam->gateway, &last))))
+	if (s && (!is_inside(fam, &fam->gateway) || is_subnets(fam, &fam->gateway)))
 		return WRONG(r, s->at, "%s = %s is outside the subnet", s->key->name, s->text);
 	if (r->net->how == ADDRESS_FIXED && same(&fam->gateway, &fam->fixed))
 		return WRONG(r, at(r, get(r, KEY_NET_ADDRESS)),
@@ -315,6 +353,28 @@ static int read_mtu(struct reader *r)
 	return 0;
 }
 
+/* The kernel takes one route to a destination; that to the gateway, or to a bridge's subnet, is
+ * the first. */
+static int check_route(struct reader *r, const struct setting *s, const struct network_route *route)
+{
+	const struct network *net = r->net;
+	const struct network_family *fam = &net->family[route->to.six];
+	const struct address *own = net->bridged ? &fam->subnet : &fam->gateway;
+	unsigned bits = net->bridged ? fam->bits : route->to.six ? 128 : 32;
+
+	for (size_t i = 0; i < net->n_routes; i++)
+		if (net->routes[i].bits == route->bits && same(&net->routes[i].to, &route->to))
+			return WRONG(r, s->at, "route.%s: a route before it has the same destination",
+				s->label);
+	if (route->bits == 0 && fam->has_gateway)
+		return WRONG(r, s->at,
+			"route.%s: the gateway is the default route already; %s = none takes it away",
+			s->label, route->to.six ? "gateway6" : "gateway");
+	if ((net->bridged || fam->has_gateway) && route->bits == bits && same(&route->to, own))
+		return WRONG(r, s->at, "route.%s: the link has this route by itself", s->label);
+	return 0;
+}
+
 static int read_route(struct reader *r, const struct setting *s)
 {
 	struct network *net = r->net;
@@ -333,6 +393,8 @@ static int read_route(struct reader *r, const struct setting *s)
 		return WRONG(r, s->at, "route.%s: the gateway is outside the subnet", s->label);
 	if (route->has_src && (net->how != ADDRESS_FIXED || !same(&route->src, &fam->fixed)))
 		return WRONG(r, s->at, "route.%s: src is not a fixed address of the box", s->label);
+	if (check_route(r, s, route) < 0)
+		return -1;
 	net->n_routes++;
 	return 0;
 }
@@ -388,6 +450,10 @@ static int read_dns(struct reader *r)
 		struct address *server = &net->servers[net->n_servers++];
 		if (!address_read(server, item) || strchr(item, '%'))
 			return WRONG(r, s->at, "dns: '%s' is no address, nor host, none", item);
+		const char *range = reaches_special(server, server->six ? 128 : 32);
+		if (range)
+			return WRONG(r, s->at, "dns: %s is in %s, where a box reaches no server", item,
+				range);
 	}
 	return 0;
 }

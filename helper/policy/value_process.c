@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TASKS_LEAST 3
 #define TASKS_MOST (1u << 22) /* PID_MAX_LIMIT */
 #define WEIGHT_MOST 10000
 #define PERCENT_MOST 1000000
@@ -52,7 +53,10 @@ static bool read_tasks(struct value *v, const char *s, const struct why *why)
 	}
 	if (!text_to_u64(s, TASKS_MOST, &v->number))
 		return no(why, "'%s' is no number of processes", s);
-	return v->number ? true : no(why, "tasks_max = 0 would let nobody in; -1 means no limit");
+	/* The box's init, what starts the shell, and the shell. */
+	return v->number >= TASKS_LEAST
+		? true
+		: no(why, "tasks_max = %s would let nobody in; -1 means no limit", s);
 }
 
 static bool read_percent(struct value *v, const char *s, const struct why *why)
