@@ -107,30 +107,24 @@ static bool can_userns(const struct probe_of *of, char *why, size_t size)
 
 /* ---- what the box names ------------------------------------------------------------------ */
 
-static const struct policy_network *named(const struct probe_of *of)
-{
-	const struct setting *s = of->box->all.by_key[KEY_NETWORK];
-	return s ? policy_find_network(of->policy, s->text) : NULL;
-}
-
 static bool wants_links(const struct probe_of *of)
 {
-	return named(of) != NULL;
+	return probe_network(of) != NULL;
 }
 
 static bool wants_rules(const struct probe_of *of)
 {
-	return named(of) != NULL;
+	return probe_network(of) != NULL;
 }
 
 static bool wants_names(const struct probe_of *of)
 {
-	return named(of) && named(of)->net.dns_of_host;
+	return probe_network(of) && probe_network(of)->net.dns_of_host;
 }
 
 static bool can_names(const struct probe_of *of, char *why, size_t size)
 {
-	if (plan_network_reaches_dns(&named(of)->net))
+	if (plan_network_reaches_dns(&probe_network(of)->net))
 		return true;
 	snprintf(why, size, "/etc/resolv.conf names a server on the host's loopback, and its upstream "
 			    "list is nowhere");
@@ -241,6 +235,11 @@ static const struct probe probes[] = {
 		"load the modules veth and bridge, or take another network" },
 	{ "packet rules", wants_rules, probe_can_filter_packets,
 		"load the module nf_tables and install libnftables1" },
+	{ "IPv6 of a network", probe_wants_six, probe_can_six,
+		"switch it on, or take subnet6 out", true },
+	{ "subnet of a network", wants_links, probe_can_subnet,
+		"take a subnet that is nobody's: the host would have two ways to one address", true,
+		true },
 	{ "dns = host", wants_names, can_names, "name servers that a box can reach, or say dns = none" },
 	{ "network = path:", wants_path, can_path, "make it at boot, before the first login", true },
 	{ "userns = self", wants_userns, can_userns, RAISE },

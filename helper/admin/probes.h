@@ -47,6 +47,10 @@ bool probe_can_keep(const struct probe_of *of, char *why, size_t size);
 bool probe_can_hidepid(const struct probe_of *of, char *why, size_t size);
 bool probe_can_link(const struct probe_of *of, char *why, size_t size);
 bool probe_can_filter_packets(const struct probe_of *of, char *why, size_t size);
+const struct policy_network *probe_network(const struct probe_of *of); /* NULL: of none */
+bool probe_wants_six(const struct probe_of *of);
+bool probe_can_six(const struct probe_of *of, char *why, size_t size);
+bool probe_can_subnet(const struct probe_of *of, char *why, size_t size);
 bool probe_can_group(const struct probe_of *of, char *why, size_t size);
 bool probe_can_raise(const struct probe_of *of, char *why, size_t size);
 bool probe_can_share(const struct probe_of *of, char *why, size_t size);

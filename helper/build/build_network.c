@@ -271,9 +271,11 @@ static void add_line(struct netlink_batch *batch, const struct build_network *ne
 		const struct network_family *fam = &policy->family[i];
 		struct address address = network_address(policy, i, net->lease.slot);
 		struct link_address to = box_address(policy, &address, true);
+		/* By its address: when another network's box has it, that is what is wrong. */
 		if (fam->used)
 			link_add_route(batch, index, &to, NULL,
-				fam->has_gateway ? fam->gateway.bytes : NULL, name);
+				fam->has_gateway ? fam->gateway.bytes : NULL,
+				net->lease.address[i]);
 	}
 }
 
@@ -426,6 +428,6 @@ void build_network_end(struct build_network *net, const struct place *place)
 	if (!net->lease.network[0])
 		return;
 	network_undo(place, &net->lease);
-	network_linger(place, net->lease.network);
+	network_linger(place, net->lease.network, net->lease.group);
 	net->lease.network[0] = '\0';
 }

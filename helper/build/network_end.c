@@ -158,6 +158,36 @@ static void visit_rules(const struct place *place, const char *network, each_rul
 	free(rules);
 }
 
+/* Whether rules that are kept name the bridge. */
+struct named {
+	const char *bridge;
+	bool found;
+};
+
+static int is_named(const struct place *place, const char *network, struct rules *rules, void *arg)
+{
+	struct named *named = arg;
+
+	(void)place;
+	(void)network;
+	named->found |= strcmp(rules->bridge, named->bridge) == 0;
+	return 0;
+}
+
+static int ask_rules(const struct place *place, const char *network, void *arg)
+{
+	visit_rules(place, network, is_named, arg);
+	return 0;
+}
+
+static bool bridge_is_named(const struct place *place, const char *bridge)
+{
+	struct named named = { .bridge = bridge };
+
+	lease_each_network(place, ask_rules, &named);
+	return named.found;
+}
+
 static int remove_unused(const struct place *place, const char *network, struct rules *rules,
 	void *arg)
 {
@@ -180,7 +210,8 @@ static int remove_unused(const struct place *place, const char *network, struct 
 		return 0;
 	snprintf(path, sizeof(path), "leases/%s/%s", network, rules->file);
 	unlinkat(place->dir, path, 0);
-	if (!lease_each(place, network, has_any, NULL))
+	/* Boxes of another text of the network may be on another bridge, or on this one. */
+	if (!bridge_is_named(place, rules->bridge))
 		remove_bridge(rules->bridge);
 	return 0;
 }
@@ -193,6 +224,19 @@ static void remove_rules(const struct place *place, const char *network, struct 
 		return;
 	remove_tables();
 	lease_forget(place, network);
+}
+
+static int remove_unused_of(const struct place *place, const char *network, void *arg)
+{
+	visit_rules(place, network, remove_unused, arg);
+	return 0;
+}
+
+void network_remove_unused(const struct place *place)
+{
+	struct network_gc gc = { 0 };
+
+	lease_each_network(place, remove_unused_of, &gc);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
@@ -233,12 +277,13 @@ wait_and_remove(const struct place *place, const char *network, int linger)
 	_exit(0);
 }
 
-void network_linger(const struct place *place, const char *network)
+void network_linger(const struct place *place, const char *network, uint32_t group)
 {
 	struct fail f = { 0 };
 	OWN_FD lock = lease_lock(place, LOCK_EX, &f);
 
-	if (lock < 0 || lease_each(place, network, has_any, NULL))
+	/* Boxes of another text of the network do not need the rules of this one. */
+	if (lock < 0 || lease_each(place, network, has_group, &group))
 		return;
 	OWN_FD linger = hold_linger(place, network);
 	/* Not the keeper itself: who waits for the end of the box waits for its process. */
@@ -365,23 +410,6 @@ static int is_links(const struct place *place, const struct lease *lease, void *
 	return strcmp(name, link->name) == 0;
 }
 
-static int is_bridges(const struct place *place, const char *network, struct rules *rules, void *arg)
-{
-	struct link_seen *link = arg;
-
-	(void)place;
-	(void)network;
-	if (strcmp(rules->bridge, link->name) == 0)
-		link->index = 0;
-	return 0;
-}
-
-static int ask_rules(const struct place *place, const char *network, void *arg)
-{
-	visit_rules(place, network, is_bridges, arg);
-	return 0;
-}
-
 static int gc_strays(const struct place *place, struct network_gc *gc, struct fail *f)
 {
 	OWN_NETLINK sock = NULL;
@@ -393,11 +421,8 @@ static int gc_strays(const struct place *place, struct network_gc *gc, struct fa
 	for (size_t i = 0; result == 0 && i < all->n; i++) {
 		struct netlink_batch batch = { 0 };
 		struct link_seen link = all->link[i];
-		if (strcmp(link.kind, "bridge") == 0)
-			lease_each_network(place, ask_rules, &link);
-		else if (lease_each(place, NULL, is_links, &link))
-			continue;
-		if (!link.index)
+		if (strcmp(link.kind, "bridge") == 0 ? bridge_is_named(place, link.name)
+						     : lease_each(place, NULL, is_links, &link))
 			continue;
 		gc->links++;
 		if (gc->dry)

@@ -170,17 +170,33 @@ static void add_gateways(struct netlink_batch *batch, const struct network *net,
 	}
 }
 
-static int dress_bridge(const struct network *net, struct nl_sock *sock, int index, struct fail *f)
+/*
+ * IPv6 off, or on without an address of its own making. Boxes of another text of the network
+ * may use the bridge too: what is there has it switched on, never off.
+ */
+static int dress_six(const struct network *net, struct nl_sock *sock, int index, bool fresh,
+	struct fail *f)
 {
 	struct netlink_batch batch = { 0 };
-	bool six = net->family[SIX].used;
+
+	if (!net->family[SIX].used)
+		return fresh ? network_sysctl("ipv6", net->link, "disable_ipv6", "1", f) : 0;
+	if (network_sysctl("ipv6", net->link, "accept_ra", "0", f) < 0)
+		return -1;
+	link_no_own_address(&batch, index, net->link);
+	return netlink_send(sock, &batch, f) < 0
+		? -1
+		: network_sysctl("ipv6", net->link, "disable_ipv6", "0", f);
+}
+
+static int dress_bridge(const struct network *net, struct nl_sock *sock, int index, bool fresh,
+	struct fail *f)
+{
+	struct netlink_batch batch = { 0 };
 
 	if (network_sysctl("ipv4", net->link, "proxy_arp", "0", f) < 0 ||
-		network_sysctl("ipv6", net->link, six ? "accept_ra" : "disable_ipv6", six ? "0" : "1",
-			f) < 0)
+		dress_six(net, sock, index, fresh, f) < 0)
 		return -1;
-	if (six)
-		link_no_own_address(&batch, index, net->link);
 	link_set_group(&batch, index, net->group, net->link);
 	add_gateways(&batch, net, index);
 	link_up(&batch, index, LINK_PLAIN, net->link);
@@ -198,7 +214,7 @@ static int make_bridge(const struct network *net, struct nl_sock *sock, struct f
 	if (netlink_send(sock, &batch, f) < 0)
 		return -1;
 	if (link_find(sock, net->link, 0, &link, f) == 0 &&
-		dress_bridge(net, sock, link.index, f) == 0)
+		dress_bridge(net, sock, link.index, true, f) == 0)
 		return link.index;
 	struct fail ignored = { 0 };
 	link_remove(&batch, link.index, net->link);
@@ -219,7 +235,51 @@ static int ensure_bridge(const struct network *net, struct nl_sock *sock, struct
 			"there is a link of that name that is not ours");
 	if (is_right(net, &link))
 		return link.index;
-	return dress_bridge(net, sock, link.index, f) < 0 ? -1 : link.index;
+	return dress_bridge(net, sock, link.index, false, f) < 0 ? -1 : link.index;
+}
+
+/* A living box on another bridge, with an address of the subnet that this one is to have. */
+struct rival {
+	const struct network *net;
+	struct lease lease;
+};
+
+static int is_rival(const struct place *place, const struct lease *lease, void *arg)
+{
+	struct rival *rival = arg;
+	const struct network *net = rival->net;
+
+	if (!lease->bridge[0] || strcmp(lease->bridge, net->link) == 0)
+		return 0;
+	for (int i = FOUR; i <= SIX; i++) {
+		const struct network_family *fam = &net->family[i];
+		const struct item subnet = { .address = fam->subnet, .bits = fam->bits };
+		struct address address;
+		if (fam->used && address_read(&address, lease->address[i]) &&
+			address_is_in(&address, &subnet) &&
+			network_box_lives(place, &lease->box)) {
+			rival->lease = *lease;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Two bridges with one subnet: what the host sends to a box would go to either of them. */
+static int check_rivals(const struct place *place, const struct network *net, struct fail *f)
+{
+	struct rival rival = { .net = net };
+
+	if (!net->bridged)
+		return 0;
+	if (!lease_each(place, NULL, is_rival, &rival)) {
+		/* Nor one that waits for its end. */
+		network_remove_unused(place);
+		return 0;
+	}
+	return fail_say(f, FAIL_REFUSED, "make bridge", net->link,
+		"box %s of uid %u still lives on bridge %s, in the same subnet", rival.lease.box.id,
+		rival.lease.box.uid, rival.lease.bridge);
 }
 
 /* Whether all is there; the bridge's index, 0 when something is missing, -1 failed. */
@@ -255,7 +315,8 @@ int network_ensure(const struct place *place, const struct network *net, struct 
 		return -1;
 	if (*bridge > 0)
 		return 0;
-	if (ensure_rules(place, net, f) < 0 || (*bridge = ensure_bridge(net, sock, f)) < 0)
+	if (check_rivals(place, net, f) < 0 || ensure_rules(place, net, f) < 0 ||
+		(*bridge = ensure_bridge(net, sock, f)) < 0)
 		return -1;
 	return 0;
 }

@@ -42,10 +42,14 @@ bool network_box_lives(const struct place *place, const struct place_box *box);
 unsigned network_sweep(const struct place *place, const char *network);
 
 /*
- * Waits until the network has been without a box for a moment, then removes rules and
- * bridge. Returns at once while there are boxes, or when another process waits already.
+ * Waits until the network's text of that number has been without a box for a moment, then
+ * removes its rules, and the bridge unless another text has it too. Returns at once while there
+ * are boxes, or when another process waits already.
  */
-void network_linger(const struct place *place, const char *network);
+void network_linger(const struct place *place, const char *network, uint32_t group);
+
+/* Removes at once, in all networks, what has no box; the caller has the lock alone. */
+void network_remove_unused(const struct place *place);
 
 /* What gc found, and took away or put back; `dry` only looks. */
 struct network_gc {

@@ -135,7 +135,7 @@ static void end_network(struct keeper *k)
 	if (!k->reaped)
 		build_network_end(&k->network, &k->place);
 	else if (k->network.lease.network[0])
-		network_linger(&k->place, k->network.lease.network);
+		network_linger(&k->place, k->network.lease.network, k->network.lease.group);
 }
 
 /* The first login's terminal or pipe must not stay open for as long as the box lives. */
