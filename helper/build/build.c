@@ -152,10 +152,10 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct build_network *network, build_live *live, struct fail *f)
 {
 	const struct box_cgroup *cgroup = out->cgroup;
-	int pair[2], pidfd = -1;
+	int pair[2], pidfd = -1, lock = out->lock;
 
 	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .keep = -1,
-		.log_socket = -1, .cgroup = cgroup };
+		.log_socket = -1, .cgroup = cgroup, .lock = lock };
 	OWN_FD keep = plan->keep_dir[0] ? keep_lock(plan, f) : -1;
 	if (plan->keep_dir[0] && keep < 0)
 		return -1;
@@ -180,6 +180,8 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	if (pid == 0) {
 		/* Its own copy of the keeper's end would hide the keeper's death. */
 		own_fd_close(&ours);
+		/* Hung in a silent home or frozen, it would keep the user's next login waiting. */
+		own_fd_close(&lock);
 		run_inside(plan, id, network, theirs, cgroup, live);
 	}
 	*out = (struct build){ .init = pidfd,
@@ -188,7 +190,8 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 		.ctl = -1,
 		.keep = take_fd(&keep),
 		.log_socket = -1,
-		.cgroup = cgroup };
+		.cgroup = cgroup,
+		.lock = lock };
 	if (connect_box(out, plan, network, f) == 0)
 		return 0;
 	build_abandon(out);

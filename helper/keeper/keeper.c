@@ -173,6 +173,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	setsid();
 	title_set("loginbox-keeper");
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
+	k->build.lock = lock;
 	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {
 		int sock = k->sessions.n ? k->sessions.at[0].sock : login->sock;
@@ -183,6 +184,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		place_box_forget(&k->place, &k->box);
 		if (k->cgroup.systemd) /* the lock is ours still */
 			groups_user_done(&k->place, k->box.uid);
+		place_unlock(&k->build.lock);
 		verdict_of_fail(&verdict, k->plan, &f);
 		verdict_send(sock, &verdict, NULL, &f);
 		_exit(1);
@@ -197,7 +199,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	life_attach_ttys(k, &k->sessions.at[0], &ttys);
 	verdict_of_plan(&verdict, k->plan, k->box.id);
 	/* Who has the verdict may log in again at once, or stop this process. */
-	own_fd_close(&lock);
+	place_unlock(&k->build.lock);
 	k->records.id = k->box.id;
 	k->records.user = k->note.user;
 	if (!life_let_in(k, &verdict))

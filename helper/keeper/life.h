@@ -60,7 +60,8 @@ struct keeper {
 /* One with nothing open yet. */
 #define KEEPER_EMPTY \
 	((struct keeper){ .place = { .dir = -1 }, \
-		.build = { .init = -1, .control = -1, .ctl = -1, .keep = -1, .log_socket = -1 }, \
+		.build = { .init = -1, .control = -1, .ctl = -1, .keep = -1, .log_socket = -1, \
+			.lock = -1 }, \
 		.log = { .inside = -1, .host = -1 }, \
 		.records = { .writer = -1 }, \
 		.sessions = { .leaving = -1, .leaver = -1 }, \

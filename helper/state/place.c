@@ -98,6 +98,13 @@ int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct
 	return take_fd(&fd);
 }
 
+void place_unlock(int *lock)
+{
+	if (*lock >= 0)
+		flock(*lock, LOCK_UN);
+	own_fd_close(lock);
+}
+
 static void count_path(char *out, size_t size, const struct place_box *box)
 {
 	snprintf(out, size, "all/%s", box->id);

@@ -51,6 +51,9 @@ void place_close(struct place *place);
  */
 int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct fail *f);
 
+/* Lets go of the lock and closes the descriptor: no forked process holds it any more either. */
+void place_unlock(int *lock);
+
 /* Makes the directory of a new box with an ID of its own. The caller holds the lock. */
 int place_box_make(const struct place *place, uid_t uid, struct place_box *out, struct fail *f);
 

@@ -18,10 +18,14 @@ ROOT = 1
 
 
 class Fuse:
-    """Mounted while the `with` block lasts; `mute` answers nothing after the greeting."""
+    """Mounted while the `with` block lasts; `mute` answers nothing after the greeting.
 
-    def __init__(self, where, uid, names=(), mute=False, mode=0o700, options=""):
+    `mute_when`: asked at each request, and true from then on means mute.
+    """
+
+    def __init__(self, where, uid, names=(), mute=False, mode=0o700, options="", mute_when=None):
         self.where, self.uid, self.mute, self.mode, self.options = where, uid, mute, mode, options
+        self.mute_when = mute_when
         self.nodes = {ROOT: dict(enumerate(names, 2))}
         self.fd = -1
         self.thread = None
@@ -56,6 +60,7 @@ class Fuse:
                     continue
                 return
             _size, kind, unique, node = struct.unpack_from("<IIQQ", packet)
+            self.mute = self.mute or bool(self.mute_when and self.mute_when())
             if kind in (FORGET, BATCH_FORGET, INTERRUPT) or (self.mute and kind != INIT):
                 continue
             try:

@@ -152,7 +152,11 @@ class Opener:
 
 
 def open_one(user, **more):
-    """A session that must be open."""
+    """A session that must be open; what is refused leaves no process behind."""
     one = Opener(user, **more)
-    report.true(one.opened(), f"a session of {user} opens", one.said)
+    try:
+        report.true(one.opened(), f"a session of {user} opens", one.said)
+    except report.Failed:
+        one.kill()
+        raise
     return one

@@ -167,6 +167,31 @@ static void a_lock_is_held_by_one(void)
 	CHECK(first >= 0);
 }
 
+static void a_lock_that_was_let_go_is_held_by_no_child_either(void)
+{
+	struct fail f = { 0 };
+
+	open_place();
+	int first = place_lock(&place, USER, 0, &f);
+	CHECK(first >= 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	if (child < 0)
+		abort();
+	CHECK_NUMBER(place_lock(&place, USER, 0, &f), -1);
+	place_unlock(&first);
+	CHECK_NUMBER(first, -1);
+	OWN_FD second = place_lock(&place, USER, 0, &f);
+	CHECK(second >= 0);
+	place_unlock(&first); /* one that is not open */
+	CHECK_NUMBER(place_lock(&place, USER, 0, &f), -1);
+	CHECK_NUMBER(kill(child, SIGKILL), 0);
+	CHECK_NUMBER(waitpid(child, NULL, 0), child);
+}
+
 static void a_link_in_the_place_of_a_lock_is_not_followed(void)
 {
 	struct fail f = { 0 };
@@ -209,6 +234,7 @@ int main(void)
 	RUN(a_box_has_a_directory_of_its_own);
 	RUN(what_is_no_box_is_not_one);
 	RUN(a_lock_is_held_by_one);
+	RUN(a_lock_that_was_let_go_is_held_by_no_child_either);
 	RUN(a_link_in_the_place_of_a_lock_is_not_followed);
 	RUN(what_a_cleaner_removed_is_made_again_and_not_trusted);
 	RUN(an_address_is_in_the_state_directory);
