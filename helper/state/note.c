@@ -20,6 +20,9 @@ int note_process_of(pid_t pid, struct note_process *out)
 	if (fdio_read_at(AT_FDCWD, path, stat, sizeof(stat)) < 0)
 		return -1;
 	char *at = strrchr(stat, ')');
+	/* What has ended and waits for its parent has nothing left, and may wait for ever. */
+	if (at && (text_starts(at, ") Z") || text_starts(at, ") X")))
+		return -1;
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	if (!at)

@@ -30,7 +30,7 @@ struct note {
 /* Fills pid and start time of a living process; -1 when there is none. */
 int note_process_of(pid_t pid, struct note_process *out);
 
-/* Whether that very process is still there (a zombie is). */
+/* Whether that very process is still there; one that its parent has not waited for is not. */
 bool note_process_lives(const struct note_process *process);
 
 /* The boot id of this kernel into out[40]. */

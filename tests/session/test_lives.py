@@ -2,6 +2,7 @@
 """Boxes are joined, linger, end and are found again: by every door of the keeper's states."""
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from pamc import Opener, open_one  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import background, run, shell, ssh  # noqa: E402
 
+PR_SET_CHILD_SUBREAPER = 36
 SERVICE = ["required pam_permit.so", "required pam_loginbox.so"]
 SLEEP = ["/bin/sleep", "4730"]
 
@@ -468,6 +470,27 @@ def gc_takes_away_what_dead_keepers_left():
         equal({line.split()[2] for line in loginbox("gc").splitlines()}, dead, "what is removed")
         equal((notes("alice"), notes("bob"), len(boxes("carol"))), ({}, {}, 1), "what is left")
     gone("carol")
+
+
+@test
+def a_keeper_that_nobody_waits_for_is_dead_all_the_same():
+    policy()
+    libc = ctypes.CDLL(None, use_errno=True)
+    equal(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0, "becoming who waits for orphans")
+    try:
+        holder = open_one("alice")
+        chain = Chain("alice")
+        box = box_of("alice")["id"]
+        os.kill(chain.keeper, signal.SIGKILL)
+        wait_until(lambda: not is_alive(chain.keeper), "the keeper has ended")
+        contains(loginbox("gc"), box, "what is removed before anybody has waited")
+        for pid in (chain.keeper, chain.init):
+            os.waitid(os.P_PID, pid, os.WEXITED)
+        holder.let_go()
+        holder.ended()
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    gone("alice")
 
 
 @test

@@ -198,6 +198,9 @@ static void a_process_that_is_gone_is_gone(void)
 	CHECK_NUMBER(note_process_of(pid, &child), 0);
 	CHECK(note_process_lives(&child));
 	test_kill(pid, SIGKILL);
+	siginfo_t info;
+	CHECK_NUMBER(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	CHECK(!note_process_lives(&child));
 	waitpid(pid, NULL, 0);
 	CHECK(!note_process_lives(&child));
 	CHECK_NUMBER(note_process_of(pid, &child), -1);
