@@ -21,11 +21,16 @@
 
 #define LOOK_MS 1000 /* a child of the application's ends without a word to this process */
 
-/* Takes every child that has ended; whether this process is the last of the box. */
-static bool reap(void)
+/* Takes every child that has ended. */
+static void reap(void)
 {
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+}
+
+/* Whether this process is the last of the box. Costs as much as the host has processes. */
+static bool is_last(void)
+{
 	/* Finds all but the caller, also those that it may not signal. */
 	return kill(-1, 0) < 0 && errno == ESRCH;
 }
@@ -52,7 +57,8 @@ static void wait_for_children(int signals)
 	for (;;) {
 		struct pollfd polls[] = { { .fd = signals, .events = POLLIN },
 			{ .fd = CONTROL_FD, .events = POLLIN } };
-		if (reap() && asked &&
+		reap();
+		if (asked && is_last() &&
 			fdio_send(CONTROL_FD, &empty, sizeof(empty), NULL, &f) == 0)
 			asked = false;
 		if (poll(polls, 2, asked ? LOOK_MS : -1) < 0)
