@@ -24,8 +24,8 @@ struct join {
 	const struct session_login *login;
 	int64_t deadline_ms;
 	const char *only; /* this box's id; NULL: any */
+	bool asks; /* any: else they are only looked at, whether they live */
 	bool done;
-	unsigned looked; /* at how many, where none can be joined */
 };
 
 static int ask(int sock, const struct join *j, const char *id, struct fail *f)
@@ -69,11 +69,6 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 
 	if (j->only && strcmp(j->only, box->id) != 0)
 		return 0;
-	/* Then only for the dead among them, whom somebody else finds too: with a thousand boxes
-	 * of one user, a login must not ask a thousand keepers. */
-	bool asks = j->plan->share_user || j->only || wants_address(j->plan);
-	if (!asks && ++j->looked > LOOK_MOST)
-		return 0;
 	OWN_FD sock = peer_connect(box);
 
 	if (sock < 0) {
@@ -81,9 +76,20 @@ static int try_box(const struct place *place, const struct place_box *box, void 
 			sweep_box(place, box, 0);
 		return 0;
 	}
-	if (asks && ask(sock, j, box->id, &f) == 0)
+	if (j->asks && ask(sock, j, box->id, &f) == 0)
 		j->done = true;
 	return j->done;
+}
+
+static void try_boxes(const struct place *place, struct join *j)
+{
+	const uid_t uid = j->plan->account->uid;
+
+	j->asks = j->plan->share_user || j->only || wants_address(j->plan);
+	/* Else only for the dead among them, whom a sweep finds too: with a thousand boxes of
+	 * one user, a login must not look at a thousand. */
+	if (j->asks || place_count(place, uid) <= LOOK_MOST)
+		place_each(place, uid, try_box, j);
 }
 
 static int count_box(const struct place *place, const struct place_box *box, void *arg)
@@ -159,7 +165,7 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 		return -1;
 	if (check_sessions(plan, &place, f) < 0)
 		return -1;
-	place_each(&place, plan->account->uid, try_box, &j);
+	try_boxes(&place, &j);
 	if (j.done)
 		return 0;
 	if (take_box(plan, &place, &box, f) < 0)
@@ -181,7 +187,7 @@ int join_box(const struct plan *plan, const char *id, const struct session_login
 	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
 	if (lock < 0)
 		return -1;
-	place_each(&place, plan->account->uid, try_box, &j);
+	try_boxes(&place, &j);
 	if (j.done)
 		return 0;
 	return fail_say(f, FAIL_REFUSED, "enter box", id,
