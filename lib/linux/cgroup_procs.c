@@ -82,12 +82,26 @@ static void leave_one(int root, const char *was, const char *controller)
 		put_process(root, "", getpid());
 }
 
+/* Whether each path in the list is its hierarchy's root. */
+static bool is_at_roots(const char *was)
+{
+	for (const char *line = was, *end; *line; line = end + (*end != '\0')) {
+		const char *path = strchr(line, ':');
+		end = strchrnul(line, '\n');
+		path = path && path < end ? strchr(path + 1, ':') : NULL;
+		if (!path || path + strlen(":/") != end)
+			return false;
+	}
+	return true;
+}
+
 void cgroup_leave(void)
 {
 	char was[4096];
 	struct cgroup_host host;
 
-	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0)
+	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0 ||
+		is_at_roots(was))
 		return;
 	cgroup_host_open(&host);
 	OWN_FD freezer = cgroup_open_root("freezer", CGROUP_SUPER_MAGIC);

@@ -3,6 +3,7 @@
 #include "lib/base/text.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -52,10 +53,16 @@ static bool is_known(int fd, const int *known, size_t n)
 
 size_t tty_find_all(int *out, size_t room)
 {
+	struct pollfd open[SEARCHED];
 	size_t n = 0;
 
+	/* One call says which numbers are descriptors at all. */
+	for (int fd = 0; fd < SEARCHED; fd++)
+		open[fd] = (struct pollfd){ .fd = fd };
+	bool asked = poll(open, SEARCHED, 0) >= 0;
 	for (int fd = 0; fd < SEARCHED && n < room; fd++)
-		if (tty_kind_of(fd) != TTY_NONE && !is_known(fd, out, n))
+		if (!(asked && open[fd].revents & POLLNVAL) && tty_kind_of(fd) != TTY_NONE &&
+			!is_known(fd, out, n))
 			out[n++] = fd;
 	return n;
 }
