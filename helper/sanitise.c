@@ -5,6 +5,7 @@
 #include "lib/base/text.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/keys.h"
+#include "lib/linux/schedule.h"
 #include "lib/linux/sys.h"
 
 #include <errno.h>
@@ -177,7 +178,7 @@ static int settle_scheduling(struct fail *f)
 	OWN_FD oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (oom < 0 || write(oom, "0", 1) != 1)
 		return fail_sys(f, "reset", "/proc/self/oom_score_adj");
-	return 0;
+	return schedule_forget(f);
 }
 
 static int take_groups(struct caller *out, struct fail *f)

@@ -104,7 +104,8 @@ static int run_boxed(struct shell *s, char **argv)
 {
 	struct fail f = FAIL_BY("shell");
 	const struct plan *plan = &s->plan;
-	const char *const dirs[] = { s->caller->cwd, plan->workdir, s->account.home, NULL };
+	const char *const dirs[] = { plan->workdir_first ? plan->workdir : s->caller->cwd,
+		s->caller->cwd, plan->workdir, s->account.home, NULL };
 	char **env = shell_environment(s->caller, &s->account, plan->home, plan->shell);
 	struct visit v = { .plan = plan,
 		.service = DOOR_NAME,
@@ -260,6 +261,9 @@ int shell_last(const struct caller *caller, char **argv)
 	for (int i = 0; !fail_is_set(&f) && i < PLAN_LIMITS; i++)
 		if (marker.limits[i].set)
 			rlimit_set(i, marker.limits[i].soft, marker.limits[i].hard, &lowered, &f);
+	/* Where it may not go, it is where the module or the application took it. */
+	if (marker.uid == caller->ruid && marker.workdir[0] == '/' && chdir(marker.workdir) < 0)
+		errno = 0;
 	if (!fail_is_set(&f))
 		exec_last(shell, argv);
 	return end_failed(&f);

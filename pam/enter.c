@@ -76,7 +76,7 @@ static int give_up(struct wire_verdict *v, int filter, int status, struct fail *
 int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered, struct fail *f)
 {
 	char cwd[PATH_MAX];
-	const char *const dirs[] = { cwd, verdict->home, NULL };
+	const char *const dirs[] = { verdict->workdir, cwd, verdict->home, NULL };
 
 	*entered = false;
 	if (!getcwd(cwd, sizeof(cwd)))

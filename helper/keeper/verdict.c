@@ -65,6 +65,8 @@ void verdict_of_plan(struct wire_verdict *out, const struct plan *plan, const ch
 	}
 	/* A home that does not fit is not a home: the module then stays in "/". */
 	text_copy(out->home, sizeof(out->home), plan->home ? plan->home : "");
+	if (plan->workdir_first)
+		text_copy(out->workdir, sizeof(out->workdir), plan->workdir);
 }
 
 void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const struct fail *f)

@@ -187,6 +187,7 @@ static int fill_places(struct plan *plan, const struct box *box, enum door door,
 		shell[0] = '\0';
 	}
 	expand_home(account, home, sizeof(home));
+	plan->workdir_first = strcmp(get(box, KEY_WORKDIR)->text, key_table[KEY_WORKDIR].value) != 0;
 	plan->home = strdup(home);
 	plan->workdir = strdup(workdir);
 	plan->shell = strdup(shell);

@@ -177,7 +177,8 @@ struct plan {
 	char users_home[1024]; /* the user's own directory on the host, without links; "" for none */
 	char *shell; /* what the shell door runs: absolute, in /etc/shells, never the helper;
 			"" where there is none and the door is PAM's, which needs none */
-	char *workdir;
+	char *workdir;      /* where a session starts that has no other place */
+	bool workdir_first; /* the policy names it: it comes before where the caller is */
 
 	/* of the resolved plan without what belongs to one session: equal hashes, same box */
 	char hash[33]; /* hexadecimal */

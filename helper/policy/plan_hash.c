@@ -44,8 +44,7 @@ static void add_step(hash *h, const struct step *step)
 }
 
 /*
- * Not in it: rule, verdict, time-outs, home, workdir (a session's); the account but
- * for its uid, because boxes are looked for below the uid anyway. Limits, capabilities and
+ * Not in it: rule, verdict, time-outs, home (a session's); the account but for its uid, because boxes are looked for below the uid anyway. Limits, capabilities and
  * no_new_privs are a session's too, but a strict rule must not join a lax box: they count.
  */
 void plan_hash(struct plan *plan)
@@ -110,6 +109,7 @@ void plan_hash(struct plan *plan)
 	add_text(&h, plan->profile ? plan->profile : "");
 	/* In the marker of the box, for a last exec. */
 	add_text(&h, plan->shell);
+	add_text(&h, plan->workdir_first ? plan->workdir : "");
 	snprintf(plan->hash, sizeof(plan->hash), "%016llx%016llx", (unsigned long long)(h >> 64),
 		(unsigned long long)h);
 }

@@ -9,19 +9,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define WORKDIR_ROOM sizeof(((struct marker *)0)->workdir)
+
 int marker_make(char *out, size_t size, const struct plan *plan, const char *id)
 {
 	struct text t = text_in(out, size);
 
 	text_add(&t, "id %s\nuid %u\nnested %s\nshell %s\n", id, plan->account->uid,
 		plan->nested == NESTED_STAY ? "stay" : "refuse", plan->shell ? plan->shell : "");
+	if (plan->workdir_first)
+		text_add(&t, "workdir %s\n", plan->workdir);
 	if (plan->landlock)
 		text_add(&t, "landlock auto\n");
 	for (int i = 0; i < PLAN_LIMITS; i++)
 		if (plan->limits[i].set)
 			text_add(&t, "limit %d %llu %llu\n", i, (unsigned long long)plan->limits[i].soft,
 				(unsigned long long)plan->limits[i].hard);
-	return t.cut ? -1 : 0;
+	return t.cut || (plan->workdir_first && strlen(plan->workdir) >= WORKDIR_ROOM) ? -1 : 0;
 }
 
 static bool read_limit(char *value, struct marker *out)
@@ -65,6 +69,8 @@ static bool read_line(char *line, struct marker *out)
 	}
 	if (strcmp(line, "shell") == 0)
 		return text_copy(out->shell, sizeof(out->shell), value);
+	if (strcmp(line, "workdir") == 0)
+		return text_copy(out->workdir, sizeof(out->workdir), value);
 	return strcmp(line, "limit") == 0 && read_limit(value, out);
 }
 

@@ -21,6 +21,7 @@ struct marker {
 	bool nested_stays;
 	bool landlock;
 	char shell[512];
+	char workdir[1024]; /* where a last exec starts; "" for where it is */
 	struct limit limits[PLAN_LIMITS]; /* those that only a last exec can carry */
 };
 

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SCORE "/proc/self/oom_score_adj"
@@ -19,6 +21,28 @@
 static bool is_hosts_word(int err)
 {
 	return err == EACCES || err == EPERM;
+}
+
+#define IOPRIO_WHO_PROCESS 1 /* ioprio_set(2); the C library has no header for it */
+#define SLACK_NS 50000       /* what the kernel gives its first process */
+
+/* A kernel without the call has nothing to forget; a filter of the host's is the host's word. */
+static bool is_forgotten(long result)
+{
+	return result >= 0 || errno == ENOSYS || is_hosts_word(errno);
+}
+
+int schedule_forget(struct fail *f)
+{
+	if (!is_forgotten(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0)))
+		return fail_sys(f, "reset", "priority of input and output");
+	if (!is_forgotten(prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)))
+		return fail_sys(f, "reset", "slack of timers");
+	if (!is_forgotten(syscall(SYS_set_mempolicy, 0, NULL, 0)))
+		return fail_sys(f, "reset", "memory policy");
+	if (!is_forgotten(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0)))
+		return fail_sys(f, "reset", "huge pages");
+	return 0;
 }
 
 int schedule_unpin(struct fail *f)
@@ -39,7 +63,7 @@ int schedule_reset(struct fail *f)
 		    setpriority(PRIO_PROCESS, 0, 0) < 0) &&
 		!is_hosts_word(errno))
 		return fail_sys(f, "reset scheduling", "");
-	return schedule_unpin(f);
+	return schedule_forget(f) < 0 ? -1 : schedule_unpin(f);
 }
 
 static bool wants(const struct schedule_cpus *cpus, size_t cpu)

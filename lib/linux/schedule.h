@@ -25,9 +25,17 @@ struct schedule_cpus {
 
 /*
  * Gives up a place in the queue, a nice value and processors that whoever started this process
- * chose: SCHED_OTHER, 0, all. What this process may not raise is the host's word and stays.
+ * chose: SCHED_OTHER, 0, all, and what schedule_forget() forgets. What this process may not
+ * raise is the host's word and stays.
  */
 int schedule_reset(struct fail *f);
+
+/*
+ * Priority of input and output, slack of timers, memory policy, huge pages: all of them stay
+ * over fork and exec, and go back to what the kernel gives its first process. ioprio_set(2),
+ * prctl(2), set_mempolicy(2).
+ */
+int schedule_forget(struct fail *f);
 
 /* All processors, or those that the host's cpuset leaves. */
 int schedule_unpin(struct fail *f);

@@ -22,7 +22,7 @@
 
 #define WIRE_MAGIC 0x6c6f6762u /* "logb" */
 #ifndef WIRE_VERSION /* tests build a second product with another one */
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 4u
 #endif
 
 enum wire_kind {
@@ -130,6 +130,7 @@ struct wire_verdict {
 	uint64_t cpus[WIRE_CPU_WORDS]; /* where pinned: a bit for each processor */
 	struct wire_limit limits[WIRE_LIMITS];
 	char home[1024];
+	char workdir[1024]; /* where the session starts; "" for where the application is */
 	char words[640];  /* of the log line: box=… id=… rule=… */
 	char mode[12];    /* enforce, monitor, off */
 	char why[256];    /* one clause: why not boxed or refused */

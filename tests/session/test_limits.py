@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -177,6 +178,55 @@ def scheduling_and_oom_score_are_the_hosts_and_not_the_callers():
               ("0", 0, len(os.sched_getaffinity(0)), 0), f"sudo under {words}")
 
 
+ODD = """import ctypes, os, sys
+libc, one = ctypes.CDLL(None), ctypes.c_ulong(1)
+libc.syscall(251, 1, 0, 3 << 13)                    # ioprio_set: idle
+libc.prctl(29, 123456, 0, 0, 0)                     # PR_SET_TIMERSLACK
+libc.prctl(41, 1, 0, 0, 0)                          # PR_SET_THP_DISABLE
+libc.syscall(238, 2, ctypes.byref(one), 64)         # set_mempolicy: bind
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+HAVE = """import ctypes, os, sys
+libc, mode = ctypes.CDLL(None), ctypes.c_int(0)
+libc.syscall(239, ctypes.byref(mode), None, 0, 0, 0)
+print(libc.syscall(252, 1, 0) >> 13, libc.prctl(30, 0, 0, 0, 0), libc.prctl(42, 0, 0, 0, 0), mode.value)
+"""
+
+
+@test
+def priority_of_disks_timers_and_memory_are_not_the_callers():
+    if os.uname().machine != "x86_64":
+        raise report.Skip("the numbers of the system calls are those of x86_64")
+    box("")
+    odd = [PYTHON.split()[0], "-I", "-c", ODD]
+    boxed = {"shell door": host.as_user("alice", [*odd, host.HELPER, "-c", PYTHON], input=HAVE),
+             "sudo": host.as_user("bob", [*odd, "sudo", "-n", "-u", "alice", *PYTHON.split()], input=HAVE),
+             "try": run([*odd, "loginbox", "try", "alice", "--", *PYTHON.split()], input=HAVE)}
+    control = host.as_user("alice", [*odd, *PYTHON.split()], input=HAVE)
+    equal(control.stdout, "3 123456 1 2\n", f"control: without a box it all comes along {control.stderr}")
+    for where, done in boxed.items():
+        equal(done.stdout, "0 50000 0 0\n", f"{where} {done.stderr}")
+    command = ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", *odd, host.HELPER, "-c",
+               "echo in; exec sleep 600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as session:
+        equal(session.stdout.readline(), "in\n", "a session")
+        chain = [pid for pid in os.listdir("/proc") if pid.isdigit() and name_of(pid).startswith("loginbox")]
+        true(len(chain) >= 2, "its keeper and its init", chain)
+        for pid in chain:
+            with open(f"/proc/{pid}/timerslack_ns", encoding="ascii") as file:
+                equal(file.read(), "50000\n", f"timers of {name_of(pid)}")
+            equal(run(["ionice", "-p", pid]).stdout.split(":")[0].strip(), "none", name_of(pid))
+        run(["loginbox", "kill", "alice"])
+
+
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def by_try(code):
     return run(["loginbox", "try", "alice", "--", *PYTHON.split()], input=code)
 
@@ -244,6 +294,43 @@ def groups_umask_and_environment_are_the_same_at_every_door():
     for where, seen in everywhere().items():
         true("video" not in seen["groups"] and "COURSE" not in seen["env"],
              f"{where}: nothing of it without the keys")
+
+
+def directories(command="pwd"):
+    """Where each way in starts, from /var, alone and joining."""
+    ways = {"su": lambda: run(["su", "alice", "-c", command], cwd="/var"),
+            "su -l": lambda: run(["su", "-l", "alice", "-c", command], cwd="/var"),
+            "sudo": lambda: run(["sudo", "-n", "-u", "alice", "sh", "-c", command], cwd="/var"),
+            "ssh": lambda: ssh("alice", command),
+            "shell door": lambda: host.as_user("alice", [host.HELPER, "-c", command], cwd="/var"),
+            "try": lambda: run(["loginbox", "try", "alice", "--", "sh", "-c", command])}
+    seen = {name: way().stdout.strip() for name, way in ways.items()}
+    with background("alice", "echo in; exec sleep 600") as first:
+        equal(first.read_line(), "in", "the first login")
+        ways["enter"] = lambda: run(["loginbox", "enter", "alice", "--", "sh", "-c", command])
+        for name, way in ways.items():
+            equal(way().stdout.strip(), seen.setdefault(name, seen["try"]), f"{name}, joining")
+    return seen
+
+
+@test
+def a_session_starts_in_the_policys_directory():
+    home = "/home/alice"
+    box("")
+    plain = {"su": "/var", "su -l": home, "sudo": "/var", "ssh": home, "shell door": "/var",
+             "try": home, "enter": home}
+    equal(directories(), plain, "without the key")
+    box("workdir = /usr/share")
+    there = dict.fromkeys(plain, "/usr/share")
+    # These go home by themselves once the session is open.
+    equal(directories(), {**there, "ssh": home, "su -l": home}, "with it")
+
+    def both():
+        equal(directories(), {**there, "su": "/usr/share"}, "with the helper as shell")
+    as_helper_user(both)
+    box("workdir = %h/not-there")
+    equal(directories(), plain, "one that cannot be entered")
+    true(not os.path.exists(f"{home}/not-there"), "it is not made")
 
 
 @test

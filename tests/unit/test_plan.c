@@ -383,12 +383,12 @@ static void hash_of(const char *keys, const char *login_text, char out[33])
 
 static void what_makes_the_box_changes_the_hash_and_nothing_else_does(void)
 {
-	static const char *const same[] = { "description = other words", "workdir = /srv",
+	static const char *const same[] = { "description = other words", "workdir = %h",
 		"capabilities = none", "tmp = private" };
 	static const char *const other[] = { "nofile = 65", "nofile = 65:66", "capabilities = chown",
 		"tmp = host", "read_only = /usr", "read_only = none", "tmp_size = 1M",
 		"tmp_size = 2M", "share = session", "ipc = host", "network = none",
-		"homes = all", "log_socket = no", "domainname = x",
+		"homes = all", "workdir = /srv", "log_socket = no", "domainname = x",
 		"nproc = 50", "seccomp = none", "user_namespaces = yes", "no_new_privs = no", "core = 1", "shm_size = 1M" };
 	char hashes[32][33], base[33], hash[33];
 	size_t n = sizeof(other) / sizeof(other[0]);
