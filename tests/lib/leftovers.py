@@ -110,7 +110,7 @@ def differences(before, after):
     return found
 
 
-def wait_for_none(before, seconds=5.0):
+def wait_for_none(before, seconds=20.0):
     """Differences that are still there when the time is over; [] as soon as there are none."""
     deadline = time.monotonic() + seconds
     while True:
@@ -120,7 +120,7 @@ def wait_for_none(before, seconds=5.0):
         time.sleep(0.03)
 
 
-def checker(before, seconds=5.0):
+def checker(before, seconds=20.0):
     """For report.run_all(after=...): None, or the first things that were left behind."""
     def look():
         found = wait_for_none(before, seconds)

@@ -55,8 +55,12 @@ def contains(text, part, what):
         raise Failed(f"{what}: expected something with {shorten(part)}, seen {shorten(text)}")
 
 
-def wait_until(condition, what, seconds=5.0, step=0.02):
-    """The first true value of condition(); fails when the time is over."""
+def wait_until(condition, what, seconds=20.0, step=0.02):
+    """The first true value of condition(); fails when the time is over.
+
+    The time is for a machine that is busy, and shorter than the 30 s after which a keeper looks
+    around without a reason: what only that mends is found.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()

@@ -66,7 +66,7 @@ class Terminal:
         self.seen += data.decode(errors="replace")
         return bool(data)
 
-    def expect(self, pattern, seconds=10.0):
+    def expect(self, pattern, seconds=30.0):
         """Wait for the pattern in what came since the last match; returns the match."""
         deadline = time.monotonic() + seconds
         alive = True
@@ -82,12 +82,12 @@ class Terminal:
                                     f"seen {report.shorten(self.seen[self.mark:])}")
             alive = self.read_some(left)
 
-    def ask(self, command, seconds=10.0):
+    def ask(self, command, seconds=30.0):
         """Type a command; its output (typed text and prompt must not contain the marks)."""
         self.line(f"printf '<''<'; {command}; printf '>''>\\n'")
         return self.expect(r"<<((?:.|\n)*?)>>", seconds).group(1).replace("\r\n", "\n")
 
-    def wait(self, seconds=10.0):
+    def wait(self, seconds=30.0):
         """The exit status, negative for a signal."""
         deadline = time.monotonic() + seconds
         while self.status is None:

@@ -248,7 +248,7 @@ def a_helper_that_hangs_meets_the_deadline():
             must_let_root_in()
     finally:
         host.switch_on("sshd")
-    true(DEADLINE <= seconds < DEADLINE + 3, "seconds until the refusal", seconds)
+    true(DEADLINE <= seconds < DEADLINE + 60, "seconds until the refusal", seconds)
 
 
 @test
