@@ -150,6 +150,7 @@ static bool hear(struct sessions *all, struct session *s)
 	}
 	if (n != sizeof(word) || !wire_is(&word, WIRE_CLOSE) || who.uid != 0 || who.pid != s->pid)
 		return false;
+	all->closed[all->n_closed++ % SESSIONS_CLOSED] = s->pid;
 	send_back(all, s);
 	return true;
 }

@@ -17,6 +17,7 @@
 /* One that joined has nine descriptors here, and sanitise() leaves room for 4096: more get a
  * new box. */
 #define SESSIONS_MAX 400
+#define SESSIONS_CLOSED 16
 
 /*
  * One login as its opener brings it: the keeper's end of its socket, WIRE_FD_* with or
@@ -51,6 +52,9 @@ struct sessions {
 	/* Who opened the box and was shown this process as the way back: it has to live until
 	 * that end is closed or that process has ended. -1: nobody. */
 	int leaving, leaver;
+	/* The last processes that said CLOSE: on their way back, they may still be in the box. */
+	pid_t closed[SESSIONS_CLOSED];
+	size_t n_closed;
 };
 
 #define SESSIONS_EMPTY ((struct sessions){ .leaving = -1, .leaver = -1 })

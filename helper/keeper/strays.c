@@ -30,10 +30,14 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* One that opened a session here, or has just closed it and is on its way back. */
 static bool is_session(const struct sessions *sessions, pid_t pid)
 {
 	for (size_t i = 0; i < sessions->n; i++)
 		if (sessions->at[i].pid == pid)
+			return true;
+	for (size_t i = 0; i < SESSIONS_CLOSED && i < sessions->n_closed; i++)
+		if (sessions->closed[i] == pid)
 			return true;
 	return false;
 }
