@@ -56,7 +56,7 @@ static int carry_out(struct inside *in, struct fail *f)
 		if (!todo)
 			return fail_say(f, FAIL_SYSTEM, "carry out step", s->target, "nobody knows it");
 		if (todo(in, s, f) < 0)
-			return -1;
+			return fail_add_place(f, s->at);
 	}
 	return 0;
 }

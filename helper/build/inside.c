@@ -172,6 +172,7 @@ static int open_one(int dir, const char *name)
 /* Makes the way to a missing mount point and opens it. */
 static int make_target(struct inside *in, const char *path, bool file, struct fail *f)
 {
+	const char *whole = path;
 	OWN_FD at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char name[256];
 
@@ -179,18 +180,18 @@ static int make_target(struct inside *in, const char *path, bool file, struct fa
 		const char *rest = path + 1;
 		size_t n = strcspn(rest, "/");
 		if (n >= sizeof(name))
-			return fail_err(f, ENAMETOOLONG, "make mount point", path);
+			return fail_err(f, ENAMETOOLONG, "make mount point", whole);
 		memcpy(name, rest, n);
 		name[n] = '\0';
 		path = rest + n;
 		OWN_FD next = open_one(at, name);
 		if (next < 0 && errno == ENOENT) {
-			if (make_place(in, at, name, file && !*path, rest, f) < 0)
+			if (make_place(in, at, name, file && !*path, whole, f) < 0)
 				return -1;
 			next = open_one(at, name);
 		}
 		if (next < 0)
-			return fail_sys(f, "open mount point", rest);
+			return fail_sys(f, "open mount point", whole);
 		own_fd_close(&at);
 		at = take_fd(&next);
 	}

@@ -96,6 +96,8 @@ int step_cover(struct inside *in, const struct step *s, struct fail *f)
 		return -1;
 	if (s->source[0] && make_below(mount, s->source, strlen(s->target), f) < 0)
 		return -1;
+	if (s->flags & STEP_UNSEALED)
+		return inside_attach(in, mount, s, ATTR_FRESH, f);
 	if (mount_add(mount, MOUNT_ATTR_RDONLY, s->target, f) < 0 ||
 		inside_attach(in, mount, s, ATTR_DEAD, f) < 0)
 		return -1;

@@ -109,7 +109,7 @@ static int gather(struct inside *in, unsigned follows, struct fail *f)
 	for (size_t i = 0; i < in->plan->n_steps; i++) {
 		const struct step *s = &in->plan->steps[i];
 		if (shows_host(s) && (s->flags & STEP_FOLLOWS) == follows && gather_one(in, i, f) < 0)
-			return -1;
+			return fail_add_place(f, s->at);
 	}
 	return 0;
 }
@@ -183,10 +183,16 @@ int step_seal(struct inside *in, const struct step *s, struct fail *f)
 {
 	OWN_FD mount = tree_open(s->target);
 
-	(void)in;
 	if (mount < 0)
 		return fail_sys(f, "open", s->target);
-	return mount_add(mount, s->attr, s->target, f);
+	if (mount_add(mount, s->attr, s->target, f) < 0)
+		return -1;
+	/* Read back with it. */
+	uint64_t id = sys_mount_id(mount);
+	for (size_t i = 0; id && i < in->n_made; i++)
+		if (in->made[i].id == id)
+			in->made[i].attr |= s->attr;
+	return 0;
 }
 
 /*

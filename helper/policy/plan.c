@@ -285,7 +285,8 @@ int plan_add_step(struct plan *plan, struct step step, struct fail *f)
 	*added = step;
 	added->target = strdup(step.target ? step.target : "");
 	added->source = strdup(step.source ? step.source : "");
-	if (!added->target || !added->source)
+	added->at = step.at ? strdup(step.at) : NULL;
+	if (!added->target || !added->source || (step.at && !added->at))
 		return fail_err(f, ENOMEM, "make the plan of", step.target ? step.target : "");
 	return 0;
 }
@@ -295,6 +296,7 @@ void plan_free(struct plan *plan)
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		free(plan->steps[i].target);
 		free(plan->steps[i].source);
+		free(plan->steps[i].at);
 	}
 	free(plan->steps);
 	free(plan->home);

@@ -74,6 +74,7 @@ enum step_flag {
 	STEP_BLOCK = 16,        /* the node is a block device */
 	STEP_ALONE = 32,        /* without what is mounted below `source` */
 	STEP_FOLLOWS = 64,      /* what the host mounts below `source` later appears too */
+	STEP_UNSEALED = 128,    /* a STEP_SEAL comes later: places are made in it before */
 	STEP_COVERED_MODE = 8,  /* without a `mode`: that of the directory that is covered */
 };
 
@@ -81,6 +82,7 @@ struct step {
 	enum step_op op;
 	unsigned flags; /* enum step_flag */
 	char *target, *source; /* "" where the op has none */
+	char *at; /* FILE:LINE of what asked for it, or NULL */
 	uint64_t attr;         /* MOUNT_ATTR_* */
 	uint64_t size;         /* bytes */
 	mode_t mode;

@@ -55,6 +55,26 @@ static int resolve(struct tree *t, const struct setting *s, char *path, size_t s
 	return !words.cut && text_copy(path, size, above) ? 0 : refuse(s, f, "it is too long");
 }
 
+/* In what shows all of the host, or its /run: the state is in no box, and /proc is the box's. */
+static int hide_hosts(struct tree *t, const struct setting *s, const char *source,
+	const char *target, struct fail *f)
+{
+	static const char *const hosts[] = { LOGINBOX_RUN, "/proc" };
+	char path[1100];
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		if (!word_is_below(hosts[i], source) || (i == 1 && tree_is(t, KEY_PROCESSES, "all")))
+			continue;
+		if (tree_is_in_home(t, target))
+			return refuse(s, f, "it would show the host's state of loginbox");
+		snprintf(path, sizeof(path), "%s%s", target,
+			hosts[i] + (strcmp(source, "/") == 0 ? 0 : strlen(source)));
+		if (ADD(.op = STEP_HIDE, .target = path, .at = s->at) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int add_bind(struct tree *t, const struct setting *s, struct fail *f)
 {
 	struct mount_value value;
@@ -75,12 +95,17 @@ static int add_bind(struct tree *t, const struct setting *s, struct fail *f)
 		flags |= STEP_USERS_SOURCE;
 	if (tree_is_in_home(t, target))
 		flags |= STEP_USERS_TARGET;
+	struct bound *place = tree_bound(t, target);
+	if (place && (tree_is_in_home(t, source) || strcmp(source, t->home.real) == 0))
+		place->users = true;
 	bool writable = value.writable;
 	if (!writable && plan_lists_allow(t, target, &writable, f) < 0)
 		return -1;
 	uint64_t attr = is_hosts_own(source) ? t->attr : NOSUID | NODEV;
-	return ADD(.op = STEP_TREE, .target = target, .source = source, .attr = attr | value.attr | (writable ? 0 : RDONLY),
-		.flags = flags);
+	if (ADD(.op = STEP_TREE, .target = target, .source = source, .at = s->at,
+		    .attr = attr | value.attr | (writable ? 0 : RDONLY), .flags = flags) < 0)
+		return -1;
+	return hide_hosts(t, s, source, target, f);
 }
 
 /* What `homes` covers would be seen again, and in a home names are the user's. */
@@ -122,7 +147,7 @@ static int add_tmpfs(struct tree *t, const struct setting *s, struct fail *f)
 	uint64_t size = value.size ? plan_bytes_of(value.size, value.percent)
 				   : plan_bytes_of(TMPFS_PERCENT, true);
 	struct step step = { .op = STEP_TMPFS, .target = target, .mode = value.mode, .size = size,
-		.attr = NOSUID | NODEV | value.attr };
+		.attr = NOSUID | NODEV | value.attr, .at = s->at };
 
 	if (value.copy_up)
 		return add_layer(t, s, step, f);
@@ -146,13 +171,25 @@ int plan_binds(struct tree *t, struct fail *f)
 
 static int note_target(struct tree *t, const char *target, struct fail *f)
 {
-	char(*more)[1024] = reallocarray(t->bound, t->n_bound + 1, sizeof(*more));
+	struct bound *more = reallocarray(t->bound, t->n_bound + 1, sizeof(*more));
 
 	if (!more)
 		return fail_err(f, ENOMEM, "make the plan of", target);
 	t->bound = more;
-	text_copy(t->bound[t->n_bound++], sizeof(*more), target);
+	more[t->n_bound].users = false;
+	text_copy(more[t->n_bound++].path, sizeof(more->path), target);
 	return 0;
+}
+
+struct bound *tree_bound(const struct tree *t, const char *path)
+{
+	struct bound *deepest = NULL;
+
+	for (size_t i = 0; i < t->n_bound; i++)
+		if (word_is_at_or_below(path, t->bound[i].path) &&
+			(!deepest || word_is_below(t->bound[i].path, deepest->path)))
+			deepest = &t->bound[i];
+	return deepest;
 }
 
 /* The host's root directory gets no new name: a box that needs one has a root of its own. */

@@ -229,12 +229,23 @@ static bool is_kept(const struct tree *t, const char *dir)
 		word_is_at_or_below(dir, t->home.real);
 }
 
+/* Whether something of the site's own is seen in what covers `dir`, other than in the home. */
+static bool holds_places(const struct tree *t, const char *dir)
+{
+	bool holds = false;
+
+	for (size_t i = 0; i < t->n_bound; i++)
+		holds |= word_is_below(t->bound[i].path, dir) && !tree_is_in_home(t, t->bound[i].path);
+	return holds && !tree_bound(t, dir);
+}
+
 static int add_covers(struct tree *t, const struct covers *c, struct fail *f)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (!is_kept(t, c->path[i]) &&
 			ADD(.op = STEP_COVER, .target = (char *)(uintptr_t)c->path[i],
-				.source = place_in(t, c->path[i])) < 0)
+				.source = place_in(t, c->path[i]),
+				.flags = holds_places(t, c->path[i]) ? STEP_UNSEALED : 0) < 0)
 			return -1;
 	return 0;
 }

@@ -42,13 +42,40 @@ static int for_each(struct tree *t, enum key_id key, item_do *each, struct fail 
 	return 0;
 }
 
-/* Whether the path lies in what a bind or a tmpfs of the site's shows, which comes later. */
-static bool is_bound(const struct tree *t, const char *path)
+/* The host's /dev is mounted after the lists, and is no tree of the box's own. */
+static bool is_hosts_dev(const struct tree *t, const char *path)
 {
-	for (size_t i = 0; i < t->n_bound; i++)
-		if (word_is_at_or_below(path, t->bound[i]))
-			return true;
-	return false;
+	return tree_is(t, KEY_DEV, "host") && word_is_at_or_below(path, "/dev");
+}
+
+/*
+ * Whether what the path leads to is there now: before the binds and tmpfs of the site's own,
+ * or after them. With `itself` the path of one of these counts as lying in it.
+ */
+static bool is_now(const struct tree *t, const char *path, bool itself)
+{
+	const struct bound *in = tree_bound(t, path);
+	bool late = is_hosts_dev(t, path) || (in && (itself || strcmp(in->path, path) != 0));
+
+	return late == t->late;
+}
+
+/* Why the path cannot be relied on, or NULL. */
+static const char *is_users(const struct tree *t, const char *path)
+{
+	const struct bound *in = tree_bound(t, path);
+
+	if (tree_is_in_home(t, path))
+		return "it lies in the user's own home, where names are the user's";
+	return in && in->users && strcmp(in->path, path) != 0
+		? "it lies in what shows the user's own home, where names are the user's"
+		: NULL;
+}
+
+/* Whether the box gets a tree of its own there, with nothing of the host's. */
+static bool is_of_box(const struct tree *t, const char *path)
+{
+	return !t->late && tree_is_replaced(t, path);
 }
 
 static int add_hide(struct tree *t, const struct setting *s, char *path, struct fail *f)
@@ -56,20 +83,26 @@ static int add_hide(struct tree *t, const struct setting *s, char *path, struct 
 	if (tree_home_is_in(t, path))
 		return refuse(s, path, f, "it would hide the user's own home; that is homes = none");
 	/* Names in a home are the user's: what is hidden there is brought back by a rename. */
-	if (tree_is_in_home(t, path))
-		return refuse(s, path, f, "it lies in the user's own home, where names are the user's");
-	if (tree_is_replaced(t, path) || is_bound(t, path) != t->late)
+	if (is_users(t, path))
+		return refuse(s, path, f, is_users(t, path));
+	if (is_of_box(t, path) || !is_now(t, path, true))
 		return 0;
-	return ADD(.op = STEP_HIDE, .target = path);
+	return ADD(.op = STEP_HIDE, .target = path, .at = s->at);
 }
 
 static int add_read_only(struct tree *t, const struct setting *s, char *path, struct fail *f)
 {
-	if (tree_is_in_home(t, path))
-		return refuse(s, path, f, "it lies in the user's own home, where names are the user's");
-	if (strcmp(path, "/") == 0 || tree_is_replaced(t, path) || t->kind == ROOT_EMPTY)
+	if (is_users(t, path))
+		return refuse(s, path, f, is_users(t, path));
+	/* An account that lives in /etc or /opt is not meant by their being read-only. */
+	if (strrchr(path, '/') != path &&
+		(strcmp(path, t->home.seen) == 0 || (t->home.found && strcmp(path, t->home.real) == 0)))
+		return refuse(s, path, f, "it is the user's own home; that is home_options = ro");
+	if (strcmp(path, "/") == 0 || is_of_box(t, path) || !is_now(t, path, false) ||
+		(t->kind == ROOT_EMPTY && !t->late))
 		return 0;
-	return ADD(.op = STEP_FREEZE, .target = path, .attr = RDONLY | t->attr);
+	return ADD(.op = STEP_FREEZE, .target = path, .at = s->at,
+		.attr = RDONLY | (is_hosts_dev(t, path) ? 0 : t->attr));
 }
 
 static int add_writable(struct tree *t, const struct setting *s, char *path, struct fail *f)
@@ -77,14 +110,13 @@ static int add_writable(struct tree *t, const struct setting *s, char *path, str
 	char source[2048];
 	struct text words = text_in(source, sizeof(source));
 
-	(void)s;
 	/* A home is mounted later, over whatever is read-only; the box's own trees too. */
 	if (tree_is_in_home(t, path) || strcmp(path, t->home.real) == 0 ||
 		strcmp(path, t->home.seen) == 0 || tree_is_replaced(t, path) || t->kind == ROOT_EMPTY)
 		return 0;
 	text_add(&words, "%s%s", t->root, path);
 	return ADD(.op = STEP_THAW, .target = path, .source = source, .attr = t->attr,
-		.flags = STEP_OPTIONAL);
+		.flags = STEP_OPTIONAL, .at = s->at);
 }
 
 int plan_lists(struct tree *t, struct fail *f)
@@ -99,7 +131,7 @@ int plan_lists(struct tree *t, struct fail *f)
 int plan_lists_late(struct tree *t, struct fail *f)
 {
 	t->late = true;
-	return for_each(t, KEY_HIDE, add_hide, f);
+	return for_each(t, KEY_HIDE, add_hide, f) < 0 ? -1 : for_each(t, KEY_READ_ONLY, add_read_only, f);
 }
 
 bool plan_lists_has_all(const struct tree *t)
@@ -123,6 +155,7 @@ static int deepest(struct tree *t, enum key_id key, const char *path, size_t *le
 		if (expand_path_text(s, s->value.items[i].text, t->plan->account, item, sizeof(item),
 			    f) < 0)
 			return -1;
+		follow_links(t, item, sizeof(item));
 		if (word_is_at_or_below(path, item) && strlen(item) > *length)
 			*length = strlen(item);
 	}

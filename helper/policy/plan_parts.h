@@ -34,6 +34,12 @@ struct home {
 	bool other; /* `home` names something else than the real one */
 };
 
+/* The target of a bind or tmpfs of the site's own. */
+struct bound {
+	char path[1024];
+	bool users; /* what it shows is the user's own, where names are the user's */
+};
+
 /* The tree that is being planned. */
 struct tree {
 	struct plan *plan;
@@ -42,7 +48,7 @@ struct tree {
 	char root[1024]; /* ROOT_TREE: where the tree is on the host; else "" */
 	uint64_t attr;   /* of everything that comes from the host */
 	struct home home;
-	char (*bound)[1024]; /* targets of binds and tmpfs of the site's own */
+	struct bound *bound;
 	size_t n_bound;
 	bool late; /* these are planned already */
 	bool home_shown; /* a step for it is planned, or it is in the tree as it is */
@@ -68,6 +74,9 @@ bool tree_home_is_in(const struct tree *t, const char *top);
 
 /* Whether the path lies strictly below one's own home, where names are the user's. */
 bool tree_is_in_home(const struct tree *t, const char *path);
+
+/* The deepest bind or tmpfs of the site's own at or above the path, or NULL. */
+struct bound *tree_bound(const struct tree *t, const char *path);
 
 /* Bytes of a size that may be percent of memory; never 0. */
 uint64_t plan_bytes_of(uint64_t number, bool percent);

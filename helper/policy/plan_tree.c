@@ -152,9 +152,15 @@ static int add_tmp(struct tree *t, struct fail *f)
 		.attr = NOSUID | NODEV);
 }
 
-/* A root of the box's own: nothing more is to be made in it. */
+/* What is the box's own, and has all its places: nothing more is to be made in it. */
 static int seal(struct tree *t, struct fail *f)
 {
+	size_t n = t->plan->n_steps;
+
+	for (size_t i = 0; i < n; i++)
+		if ((t->plan->steps[i].flags & STEP_UNSEALED) &&
+			ADD(.op = STEP_SEAL, .target = t->plan->steps[i].target, .attr = RDONLY) < 0)
+			return -1;
 	if (t->kind != ROOT_MIRROR && t->kind != ROOT_EMPTY)
 		return 0;
 	return ADD(.op = STEP_SEAL, .target = "/", .attr = RDONLY);

@@ -41,6 +41,26 @@ static const char *own_tree(const struct box *box, const char *path)
 	return NULL;
 }
 
+static bool read_mount(const struct setting *s, struct mount_value *out)
+{
+	char why[256];
+
+	if (key_id(s->key) == KEY_BIND)
+		return mount_value_bind(out, s->text, why, sizeof(why));
+	return key_id(s->key) == KEY_TMPFS && mount_value_tmpfs(out, s->text, why, sizeof(why));
+}
+
+/* Whether a bind or a tmpfs of the site's own is at or above the path. */
+static bool is_bound(const struct box *box, const char *path)
+{
+	struct mount_value value;
+
+	for (size_t i = 0; i < box->all.n_labelled; i++)
+		if (read_mount(box->all.labelled[i], &value) && word_is_at_or_below(path, value.target))
+			return true;
+	return false;
+}
+
 /* ---- hide, read_only, writable ------------------------------------------------------------ */
 
 /* The item of the list at or above `path`, or NULL. */
@@ -62,7 +82,7 @@ static int check_hidden(const struct box *box, const struct setting *s, const ch
 		return WRONG(f, s, "hide = /: nothing would be left");
 	if (strcmp(path, "%h") == 0)
 		return WRONG(f, s, "hide = %%h: that is homes = none");
-	if (own)
+	if (own && !is_bound(box, path))
 		return WRONG(f, s, "hide = %s: the box has a %s of its own", path, own);
 	if (is_word(box, KEY_HOMES, "none"))
 		return 0;
@@ -72,6 +92,43 @@ static int check_hidden(const struct box *box, const struct setting *s, const ch
 				"hide = %s: the user's own home below %s would be hidden; that is homes = none",
 				path, homes_in->value.items[i].text);
 	return 0;
+}
+
+/* What would stay writable although the list names it. */
+static int check_read_only(const struct box *box, const struct setting *s, const char *path,
+	struct fail *f)
+{
+	const char *own = own_tree(box, path);
+
+	if (strcmp(path, "%h") == 0)
+		return WRONG(f, s, "read_only = %%h: that is home_options = ro");
+	if (own && !is_bound(box, path))
+		return WRONG(f, s, "read_only = %s: the box has a %s of its own", path, own);
+	return 0;
+}
+
+/*
+ * What is to be writable comes from the host's tree, which lies below what is bound; what is
+ * bound there itself is made writable by it.
+ */
+static int check_writable_bound(const struct box *box, const struct setting *s, const char *path,
+	struct fail *f)
+{
+	struct mount_value value, over = { 0 };
+	const char *at = NULL;
+
+	for (size_t i = 0; i < box->all.n_labelled; i++) {
+		const struct setting *bound = box->all.labelled[i];
+		if (!read_mount(bound, &value))
+			continue;
+		if (word_is_at_or_below(value.target, path))
+			return 0;
+		if (word_is_below(path, value.target)) {
+			over = value;
+			at = bound->at;
+		}
+	}
+	return at ? WRONG(f, s, "writable = %s: %s at %s is mounted over it", path, over.target, at) : 0;
 }
 
 static int check_writable(const struct box *box, const struct setting *s, const char *path,
@@ -90,7 +147,7 @@ static int check_writable(const struct box *box, const struct setting *s, const 
 			return WRONG(f, s, "writable = %s: read_only = %s at %s says the opposite", path,
 				item, read_only->at ? read_only->at : "(default)");
 	}
-	return 0;
+	return check_writable_bound(box, s, path, f);
 }
 
 static int check_twice(const struct setting *s, struct fail *f)
@@ -106,10 +163,13 @@ static int check_twice(const struct setting *s, struct fail *f)
 static int check_lists(const struct box *box, struct fail *f)
 {
 	const struct setting *hide = get(box, KEY_HIDE), *writable = get(box, KEY_WRITABLE);
+	const struct setting *read_only = get(box, KEY_READ_ONLY);
 
-	if (check_twice(hide, f) < 0 || check_twice(writable, f) < 0 ||
-		check_twice(get(box, KEY_READ_ONLY), f) < 0)
+	if (check_twice(hide, f) < 0 || check_twice(writable, f) < 0 || check_twice(read_only, f) < 0)
 		return -1;
+	for (size_t i = 0; i < read_only->value.n_items; i++)
+		if (check_read_only(box, read_only, read_only->value.items[i].text, f) < 0)
+			return -1;
 	for (size_t i = 0; i < hide->value.n_items; i++)
 		if (check_hidden(box, hide, hide->value.items[i].text, f) < 0)
 			return -1;
@@ -156,15 +216,6 @@ static const char *refuse_target(const struct box *box, const char *target, bool
 	return NULL;
 }
 
-static bool read_mount(const struct setting *s, struct mount_value *out)
-{
-	char why[256];
-
-	if (key_id(s->key) == KEY_BIND)
-		return mount_value_bind(out, s->text, why, sizeof(why));
-	return key_id(s->key) == KEY_TMPFS && mount_value_tmpfs(out, s->text, why, sizeof(why));
-}
-
 /* Why a layer may not be laid over what the host has at `target`, or NULL. */
 static const char *refuse_layer(const struct box *box, const char *target)
 {
@@ -198,6 +249,9 @@ static int check_mount(const struct box *box, size_t at, struct fail *f)
 		why = refuse_layer(box, value.target);
 	if (why)
 		return WRONG(f, s, "%s.%s = %s: %s", kind, s->label, s->text, why);
+	if (bind && word_is_at_or_below(value.source, "/proc") && !is_word(box, KEY_PROCESSES, "all"))
+		return WRONG(f, s, "bind.%s = %s: the host's /proc is seen with processes = all alone",
+			s->label, s->text);
 	if (bind && word_is_at_or_below(value.source, LOGINBOX_RUN))
 		return WRONG(f, s, "bind.%s = %s: the host's state of loginbox is never in a box",
 			s->label, s->text);

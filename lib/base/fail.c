@@ -47,6 +47,17 @@ int fail_say(struct fail *f, enum fail_kind kind, const char *step, const char *
 	return -1;
 }
 
+int fail_add_place(struct fail *f, const char *at)
+{
+	struct text t = text_in(f->rule + strnlen(f->rule, sizeof(f->rule)),
+		sizeof(f->rule) - strnlen(f->rule, sizeof(f->rule)));
+
+	/* A failure of the policy's names its place first. */
+	if (at && fail_is_set(f) && f->kind != FAIL_POLICY)
+		text_add(&t, f->rule[0] ? ", %s" : "%s", at);
+	return -1;
+}
+
 char *fail_word(const struct fail *f, char *out, size_t size)
 {
 	struct text t = text_in(out, size);

@@ -53,6 +53,9 @@ int fail_err(struct fail *f, int err, const char *step, const char *subject);
 int fail_say(struct fail *f, enum fail_kind kind, const char *step, const char *subject,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Adds to what failed where it was asked for (FILE:LINE); NULL is nothing to add. -1 always. */
+int fail_add_place(struct fail *f, const char *at);
+
 /*
  * Words it in one line without an end of line, cut to `size`:
  *	inside: cannot mount proc on '/proc': Operation not permitted
