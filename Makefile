@@ -243,9 +243,11 @@ bench-profile: bench-setup ## where calls and processor time of one login go, by
 # Real logins with the sanitizers in helper, keeper, init and the command; what any of these
 # processes finds ends in the test's result, whoever sees its output. Not tests/faults: a call
 # that is made to fail may be one of the sanitizers' own, which then end the process.
-SANITIZED_TESTS ?= session/test_pam.py session/test_ssh.py session/test_doors_shell.py \
-	session/test_terminal_relay.py session/test_lives.py session/test_tree.py \
-	session/test_network.py session/test_privileges.py session/test_refusals.py \
+SANITIZED_TESTS ?= session/test_pam.py session/test_pam_su.py session/test_ssh.py \
+	session/test_ssh_forward.py session/test_doors_shell.py \
+	session/test_terminal_relay.py session/test_lives.py \
+	session/test_lives_state.py session/test_tree.py \
+	session/test_network.py session/test_network_ends.py session/test_privileges.py session/test_refusals.py \
 	session/test_verbs.py attack/test_argv.py attack/test_descriptors.py attack/test_memory.py \
 	sanitize/test_sanitized.py attack/test_signals.py
 

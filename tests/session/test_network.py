@@ -1,9 +1,7 @@
 #!/usr/bin/python3
-"""Boxes with a link of their own: addresses, routes, names, refusals, and what stays behind."""
+"""Boxes with a link of their own: addresses, routes, names, rates, namespaces by path."""
 
 import os
-import random
-import signal
 import socket
 import subprocess
 import sys
@@ -12,65 +10,10 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import host  # noqa: E402
-import leftovers  # noqa: E402
 import net  # noqa: E402
 import report  # noqa: E402
-from report import contains, equal, test, true, wait_until  # noqa: E402
-
-FULL = os.environ.get("COUNT_SCALE") == "0"
-CYCLES = 1000 if FULL else 25
-MANY = 300 if FULL else 30
-LIBRARY = "/usr/lib/x86_64-linux-gnu/libnftables.so.1"
-LAB = """\
-[network lab]
-subnet = 10.77.0.0/16
-subnet6 = fd77::/64
-uids = 2000-2999
-{more}
-[box student]
-network = lab
-{box}
-[rule students]
-user = alice, bob, carol
-box = student
-"""
-
-
-def policy(more="", box="", text=LAB):
-    host.write_policy(text.format(more=more, box=box))
-
-
-def login(user, command):
-    return subprocess.run(["su", "-", user, "-c", command], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60, check=False)
-
-
-def refused(user, why):
-    """The login is refused with this reason in the log, and leaves nothing."""
-    mark = host.LogMark()
-    done = login(user, "echo in")
-    true(done.returncode != 0 and "in\n" not in done.stdout, "the login is refused", done)
-    line = wait_until(mark.results, "a line in the log", 10)[-1]
-    text = [text for text in mark.ours() if " result=" in text][-1]
-    true(line["result"] in ("failed", "denied"), "result", line)
-    contains(text, why, "the reason")
-
-
-def untouched(function):
-    """Decorator: links, addresses, routes, neighbours, rules are afterwards as they were."""
-    def wrapped():
-        policy()
-        # Rules of the last test stay for a moment.
-        try:
-            wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
-        except report.Failed:
-            report.note(f"who is there: {leftovers.processes()}")
-            raise
-        before = net.state()
-        function()
-        net.must_be_as(before)
-    wrapped.__name__ = function.__name__
-    return test(wrapped)
+from netlab import LAB, policy, login, refused, untouched  # noqa: E402
+from report import contains, equal, true, wait_until  # noqa: E402
 
 
 # ---- a link of its own ------------------------------------------------------------------------
@@ -347,171 +290,6 @@ def flood(source, sink, size):
         left -= len(sink.recv(65536))
     os.waitpid(pid, 0)
     return 8 * size / (time.monotonic() - began)
-
-
-# ---- what is not ours, what is broken -------------------------------------------------------------
-
-@untouched
-def a_foreign_link_of_our_bridges_name_is_left_alone():
-    net.run("ip", "link", "add", "lb-lab", "type", "bridge")
-    try:
-        before = net.state()
-        refused("alice", "there is a link of that name that is not ours")
-        net.must_be_as(before)
-    finally:
-        net.run("ip", "link", "del", "lb-lab")
-
-
-@untouched
-def without_rules_there_is_no_login():
-    os.rename(LIBRARY, LIBRARY + ".away")
-    try:
-        links = net.run("ip", "-o", "link")
-        refused("alice", "the library is not installed")
-        equal(net.run("ip", "-o", "link"), links, "links")
-    finally:
-        os.rename(LIBRARY + ".away", LIBRARY)
-    equal(login("alice", "echo in").stdout, "in\n", "with the library")
-
-
-@untouched
-def rules_that_were_flushed_come_back_with_the_next_login_and_with_gc():
-    before = net.state()
-    for more in ("", "bridge = br0"):
-        net.must_be_as(before)
-        policy(more)
-        with net.living("alice"):
-            rules = net.run("nft", "list", "ruleset")
-            net.run("nft", "flush", "ruleset")
-            with net.living("bob"):
-                contains(net.run("nft", "list", "ruleset"), "iifgroup", "rules")
-            net.run("nft", "flush", "ruleset")
-            contains(net.run("loginbox", "gc", "--dry-run"), "would make again 1 set of rules", "dry")
-            equal(net.run("nft", "list", "ruleset"), "", "a dry run changes nothing")
-            contains(net.run("loginbox", "gc"), "made again 1 set of rules", "gc")
-            equal(net.run("nft", "list", "ruleset"), rules, "rules")
-            equal(net.run("loginbox", "gc"), "no dead box left anything\n", "gc again")
-            net.run("nft", "flush", "table", "inet", "loginbox")
-            contains(net.run("loginbox", "gc"), "made again 1 set of rules", "emptied")
-
-
-@untouched
-def gc_removes_what_is_ours_and_nothing_else():
-    net.run("ip", "link", "add", "lb00000001", "type", "veth", "peer", "name", "lb00000002")
-    net.run("ip", "link", "set", "lb00000002", "group", str(0x6C000001))
-    net.run("ip", "link", "add", "mine0", "type", "bridge")
-    net.run("nft", "add table inet mine; add chain inet mine c { type filter hook input "
-            "priority 0; }")
-    try:
-        kept = net.run("nft", "list", "ruleset")
-        contains(net.run("loginbox", "gc", "--dry-run"), "would remove 1 link of no box", "dry run")
-        net.run("ip", "link", "add", "lb00000003", "type", "veth", "peer", "name", "x0")
-        contains(net.run("loginbox", "gc"), "removed 1 link of no box", "gc")
-        names = net.run("ip", "-o", "link")
-        true("lb00000002" not in names, "ours by name and number went", names)
-        true("lb00000003" in names and "mine0" in names, "others stayed", names)
-        equal(net.run("nft", "list", "ruleset"), kept, "rules of others")
-    finally:
-        for name in ("lb00000001", "lb00000003", "mine0"):
-            net.run("ip", "link", "del", name, fine=False)
-        net.run("nft", "delete table inet mine")
-
-
-# ---- deaths -------------------------------------------------------------------------------------------
-
-def keeper_of(box):
-    with open(f"/run/loginbox/boxes/{box.facts['uid']}/{box.facts['id']}/note",
-              encoding="utf-8") as note:
-        lines = dict(line.split(" ", 1) for line in note.read().splitlines())
-    return int(lines["keeper"].split()[0])
-
-
-@untouched
-def nothing_stays_when_keeper_or_init_is_killed():
-    for more in ("", "bridge = br0"):
-        policy(more)
-        for whom in ("keeper", "init", "session"):
-            box = net.Box("alice")
-            pid = {"keeper": keeper_of(box), "init": box.facts["init_pid"],
-                   "session": box.process.pid}[whom]
-            os.kill(pid, signal.SIGKILL)
-            box.process.wait(20)
-            os.close(box.ns)
-            wait_until(lambda: login("alice", "echo in").stdout == "in\n",
-                       f"the next login after the {whom}'s death", 20)
-
-
-@untouched
-def a_dead_keepers_address_goes_back_with_gc():
-    box = net.Box("alice")
-    os.kill(keeper_of(box), signal.SIGKILL)
-    box.process.wait(20)
-    os.close(box.ns)
-    contains(net.run("loginbox", "gc"), "removed 1 address and link", "gc")
-    true(not os.path.exists("/run/loginbox/leases/lab"), "nothing is left of the network")
-
-
-@untouched
-def cycles_with_random_kills_leave_everything_as_it_was():
-    chance = random.Random(int(os.environ.get("SEED", "1")))
-    for i in range(CYCLES):
-        if i % 10 == 0:
-            policy(chance.choice(["", "bridge = br0", "masquerade = yes"]))
-        box = net.Box(chance.choice(["alice", "bob", "carol"]), start=False)
-        box.start()
-        if chance.random() < 0.5:
-            time.sleep(chance.random() * 0.04)
-        else:
-            box.wait()
-            os.close(box.ns)
-        kill_one(chance)
-        box.process.kill()
-        box.process.wait(20)
-        box.process.stdout.close()
-    report.note(f"{CYCLES} cycles")
-    wait_until(lambda: not net.boxes(), "no box lives", 30)
-    net.run("loginbox", "gc")
-
-
-def kill_one(chance):
-    """Any process of the chain: keepers and inits are found by their titles."""
-    wanted = chance.choice(["loginbox-keeper", "loginbox-init", "loginbox-helper", None])
-    if wanted is None:
-        return
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if wanted.encode() in file.read():
-                    os.kill(int(pid), signal.SIGKILL)
-                    return
-        except OSError:
-            continue
-
-
-@untouched
-def many_boxes_live_at_once():
-    policy(text=LAB.replace("uids = 2000-2999", "address = by-session"), box="share = session")
-    before = net.state()
-    equal(before["rules"], "", "rules")
-    boxes = [net.Box("alice", start=False) for _ in range(MANY)]
-    try:
-        for first in range(0, MANY, 10):
-            for box in boxes[first:first + 10]:
-                box.start()
-            for box in boxes[first:first + 10]:
-                equal(box.process.stdout.readline(), "in\n", "the login")
-        equal(len(net.boxes()), MANY, "boxes")
-        links = net.run("ip", "-o", "link").count("@if")
-        equal(links, MANY, "links")
-        equal(net.run("nft", "list", "ruleset").count("chain"), 3, "chains for all of them")
-    finally:
-        for box in boxes:
-            if hasattr(box, "process"):
-                box.process.kill()
-                box.process.wait()
-                box.process.stdout.close()
-    report.note(f"{MANY} boxes")
-    wait_until(lambda: not net.boxes(), "no box lives", 60)
 
 
 @untouched

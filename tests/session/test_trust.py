@@ -17,7 +17,7 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from report import contains, equal, test, true  # noqa: E402
+from report import contains, equal, test  # noqa: E402
 from ssh import run  # noqa: E402
 
 DIR = "/etc/security"
