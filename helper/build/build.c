@@ -68,15 +68,10 @@ static void report(int control, enum sync_kind kind, const struct fdio_fds *fds,
 		_exit(1); /* the keeper is gone */
 }
 
-/* Before the tree is made: what /proc shows of a namespace is decided when it is opened. */
-static int join_network(const struct plan *plan, int *sysctls, struct fail *f)
+/* Before the tree is made: what /sys shows of a namespace is decided when it is mounted. */
+static int join_network(const struct plan *plan, struct fail *f)
 {
-	if (plan->net == PLAN_NET_PATH)
-		return build_network_join(plan->net_path, f);
-	if (plan->net != PLAN_NET_NAMED)
-		return 0;
-	*sysctls = open("/proc/sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *sysctls < 0 ? fail_sys(f, "open", "/proc/sys/net") : 0;
+	return plan->net == PLAN_NET_PATH ? build_network_join(plan->net_path, f) : 0;
 }
 
 /* The keeper makes the link meanwhile; it has come when its word comes. */
@@ -113,21 +108,22 @@ run_inside(const struct plan *plan, const char *id, struct build_network *networ
 {
 	struct fail f = FAIL_BY("inside");
 	struct sync go;
-	int ctl = -1, log_socket = -1, sysctls = -1;
+	struct inside_ends ends = { -1, -1, -1 };
 
 	/* A keeper that died before this call has closed the other end: nobody says RUN. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
 		fail_sys(&f, "prepare init", "");
-	else if (join_network(plan, &sysctls, &f) == 0 &&
-		build_inside(plan, id, &ctl, &log_socket, &f) == 0 && chdir("/") == 0 &&
-		renew_stdio(&f) == 0 && await_link(plan, network, control, sysctls, &f) == 0)
+	else if (join_network(plan, &f) == 0 && build_inside(plan, id, &ends, &f) == 0 &&
+		chdir("/") == 0 && renew_stdio(&f) == 0 &&
+		await_link(plan, network, control, ends.sysctls, &f) == 0)
 		await_groups(cgroup, control, &f);
-	own_fd_close(&sysctls);
+	own_fd_close(&ends.sysctls);
 	if (fail_is_set(&f)) {
 		report(control, SYNC_FAILED, NULL, &f);
 		_exit(1);
 	}
-	const struct fdio_fds fds = { .fd = { ctl, log_socket }, .n = log_socket >= 0 ? 2 : 1 };
+	const struct fdio_fds fds = { .fd = { ends.ctl, ends.log_socket },
+		.n = ends.log_socket >= 0 ? 2 : 1 };
 	report(control, SYNC_BUILT, &fds, &f);
 	ssize_t n = fdio_recv(control, &go, sizeof(go), NULL, NULL, 0, &f);
 	if (n != sizeof(go) || go.kind != SYNC_RUN)

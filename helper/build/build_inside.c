@@ -74,13 +74,14 @@ static void let_go(struct inside *in)
 	free(in->made);
 }
 
-int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_socket,
+int build_inside(const struct plan *plan, const char *id, struct inside_ends *ends,
 	struct fail *f)
 {
 	struct inside in = { .plan = plan,
 		.id = id,
 		.ctl = -1,
 		.log_socket = -1,
+		.sysctls = -1,
 		.dir = -1,
 		.root = -1,
 		.hider = { -1, -1 } };
@@ -103,7 +104,6 @@ int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_soc
 		result = readback(&in, f);
 	let_go(&in);
 	umask(077);
-	*ctl = in.ctl;
-	*log_socket = in.log_socket;
+	*ends = (struct inside_ends){ in.ctl, in.log_socket, in.sysctls };
 	return result;
 }

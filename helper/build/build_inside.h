@@ -12,12 +12,23 @@
 #include "helper/policy/plan.h"
 #include "lib/base/fail.h"
 
+/* What the outside needs of it; each is the caller's. */
+struct inside_ends {
+	int ctl;        /* the listening control socket beside the marker */
+	int log_socket; /* the bound /dev/log, or -1 */
+	/*
+	 * With a network of its own: sys/net of the box's own /proc (O_PATH), in which it can
+	 * still be written. Not of the host's: there each network namespace that has looked
+	 * stays behind as one more entry of the same name, and every later look compares them
+	 * all (fs/proc/proc_sysctl.c of the kernel).
+	 */
+	int sysctls;
+};
+
 /*
- * Builds all of the plan. `*ctl` gets the listening control socket beside the marker, and
- * `*log_socket` the bound /dev/log or -1; both are the caller's.
- * After a failure the process must end: what was built is half.
+ * Builds all of the plan. After a failure the process must end: what was built is half.
  */
-int build_inside(const struct plan *plan, const char *id, int *ctl, int *log_socket,
+int build_inside(const struct plan *plan, const char *id, struct inside_ends *ends,
 	struct fail *f);
 
 #endif

@@ -42,7 +42,7 @@ int build_network_take(struct build_network *out, const struct plan *plan,
 int build_network_host(struct build_network *net, const struct plan *plan, pid_t init,
 	struct fail *f);
 
-/* Runs in init, last of all. `sysctls` is /proc/sys/net of its namespace (O_PATH). */
+/* Runs in init, last of all. `sysctls` is sys/net of its own /proc (O_PATH). */
 int build_network_inside(const struct build_network *net, const struct plan *plan, int sysctls,
 	struct fail *f);
 

@@ -120,6 +120,9 @@ int step_fresh(struct inside *in, const struct step *s, struct fail *f)
 	OWN_FD mount = mount_new(type, s->op == STEP_DEVPTS ? pts : s->op == STEP_PROC && s->source[0] ? hidden : none, s->attr, f);
 	if (mount < 0 || inside_attach(in, mount, s, s->attr, f) < 0)
 		return -1;
+	if (s->op == STEP_PROC && in->plan->net == PLAN_NET_NAMED &&
+		(in->sysctls = openat(mount, "sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return fail_sys(f, "open", "/proc/sys/net");
 	if (s->op == STEP_PROC || s->op == STEP_SYSFS)
 		inside_remember_dir(in, take_fd(&mount), s->target);
 	return 0;
