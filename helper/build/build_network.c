@@ -279,15 +279,6 @@ static void add_line(struct netlink_batch *batch, const struct build_network *ne
 	}
 }
 
-/* Until now the sets hold no pin for the port, and nothing of it passes. */
-static int pin_port(const struct lease *lease, struct fail *f)
-{
-	char text[512];
-
-	network_pin_text(lease, "add", text, sizeof(text));
-	return nft_run(text, f);
-}
-
 int build_network_host(struct build_network *net, const struct plan *plan, pid_t init,
 	struct fail *f)
 {
@@ -305,7 +296,8 @@ int build_network_host(struct build_network *net, const struct plan *plan, pid_t
 	if (make_pair(net, policy, ns, f) < 0)
 		return -1;
 	if (policy->bridged) {
-		if (pin_port(&net->lease, f) < 0)
+		/* Until now the sets hold no pin for the port, and nothing of it passes. */
+		if (network_pin(&net->lease, f) < 0)
 			return -1;
 		add_port(&batch, net, policy, name);
 	} else {

@@ -339,14 +339,11 @@ static size_t chains_of(const struct rules *rules, struct nft_chain out[NETWORK_
 static int pin_again(const struct place *place, const struct lease *lease, void *arg)
 {
 	const struct rules *rules = arg;
-	char text[512];
 	struct fail f = { 0 };
 
 	(void)place;
-	if (rules->ports && lease->group == rules->group) {
-		network_pin_text(lease, "add", text, sizeof(text));
-		nft_run(text, &f);
-	}
+	if (rules->ports && lease->group == rules->group)
+		network_pin(lease, &f);
 	return 0;
 }
 

@@ -32,8 +32,9 @@ int network_sysctl(const char *family, const char *link, const char *key, const 
 /* Removes what the lease names, when it is still ours, then the lease. Idempotent. */
 void network_undo(const struct place *place, const struct lease *lease);
 
-/* Commands of nft(8) that "add" or "delete" the pins of a port: its own addresses only. */
-void network_pin_text(const struct lease *lease, const char *verb, char *out, size_t size);
+/* Pins the lease's addresses to its port of the bridge: nothing else passes there. */
+int network_pin(const struct lease *lease, struct fail *f);
+int network_unpin(const struct lease *lease, struct fail *f);
 
 /* Whether keeper or init of the lease's box is still there. */
 bool network_box_lives(const struct place *place, const struct place_box *box);

@@ -9,8 +9,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <string.h>
-
 
 /* ---- one box --------------------------------------------------------------------------- */
 
@@ -47,21 +47,48 @@ static void forget_port(const struct lease *lease, struct nl_sock *sock)
 	netlink_send(sock, &batch, &ignored);
 }
 
-void network_pin_text(const struct lease *lease, const char *verb, char *out, size_t size)
-{
-	struct text t = text_in(out, size);
-	char link[IFNAMSIZ];
+/* The fields of a pin: the port's name, its hardware address, the address. */
+#define PIN_MAC IFNAMSIZ
+#define PIN_ADDRESS (PIN_MAC + 8)
 
-	lease_link(lease, link);
-	for (int i = FOUR; i <= SIX; i++)
-		if (lease->address[i][0])
-			text_add(&t,
-				"%s element bridge " NETWORK_TABLE " n-%s-%06x-%d "
-				"{ \"%s\" . 02:6c:%02x:%02x:%02x:%02x . %s }\n",
-				verb, lease->network, lease->group & ~NETWORK_GROUP_MASK,
-				i == SIX ? 6 : 4, link, (uint8_t)(lease->slot >> 24),
-				(uint8_t)(lease->slot >> 16), (uint8_t)(lease->slot >> 8),
-				(uint8_t)lease->slot, lease->address[i]);
+/* One element for each address of the lease; returns how many. */
+static size_t pins_of(const struct lease *lease, char set[2][80], struct nft_element out[2])
+{
+	const unsigned char mac[6] = { 0x02, 0x6c, (unsigned char)(lease->slot >> 24),
+		(unsigned char)(lease->slot >> 16), (unsigned char)(lease->slot >> 8),
+		(unsigned char)lease->slot };
+	size_t n = 0;
+
+	for (int i = FOUR; i <= SIX; i++) {
+		struct nft_element pin = { .family = NFPROTO_BRIDGE, .table = NETWORK_TABLE,
+			.set = set[i], .size = PIN_ADDRESS + (i == SIX ? 16 : 4) };
+		if (!lease->address[i][0] ||
+			inet_pton(i == SIX ? AF_INET6 : AF_INET, lease->address[i],
+				pin.key + PIN_ADDRESS) != 1)
+			continue;
+		snprintf(set[i], 80, "n-%s-%06x-%d", lease->network,
+			lease->group & ~NETWORK_GROUP_MASK, i == SIX ? 6 : 4);
+		lease_link(lease, (char *)pin.key);
+		memcpy(pin.key + PIN_MAC, mac, sizeof(mac));
+		out[n++] = pin;
+	}
+	return n;
+}
+
+int network_pin(const struct lease *lease, struct fail *f)
+{
+	struct nft_element pins[2];
+	char set[2][80];
+
+	return nft_add_elements(pins, pins_of(lease, set, pins), f);
+}
+
+int network_unpin(const struct lease *lease, struct fail *f)
+{
+	struct nft_element pins[2];
+	char set[2][80];
+
+	return nft_remove_elements(pins, pins_of(lease, set, pins), f);
 }
 
 void network_undo(const struct place *place, const struct lease *lease)
@@ -69,7 +96,7 @@ void network_undo(const struct place *place, const struct lease *lease)
 	struct netlink_batch batch = { 0 };
 	struct fail f = { 0 };
 	struct link_seen seen;
-	char link[IFNAMSIZ], text[512];
+	char link[IFNAMSIZ];
 	OWN_NETLINK sock = NULL;
 
 	lease_link(lease, link);
@@ -83,8 +110,7 @@ void network_undo(const struct place *place, const struct lease *lease)
 	}
 	if (lease->bridge[0]) {
 		forget_port(lease, sock);
-		network_pin_text(lease, "delete", text, sizeof(text));
-		nft_run(text, &f);
+		network_unpin(lease, &f);
 	}
 	lease_free(place, lease);
 }

@@ -72,6 +72,12 @@ void netlink_pardon(struct netlink_batch *batch, int err)
 		batch->pardon[batch->n - 1] = err;
 }
 
+void netlink_quiet(struct netlink_batch *batch)
+{
+	if (last(batch))
+		batch->quiet |= 1u << (batch->n - 1);
+}
+
 void netlink_put(struct netlink_batch *batch, int type, const void *bytes, size_t size)
 {
 	struct nl_msg *msg = last(batch);
@@ -113,6 +119,7 @@ void netlink_drop(struct netlink_batch *batch)
 	for (size_t i = 0; i < batch->n; i++)
 		nlmsg_free(batch->msg[i]);
 	batch->n = 0;
+	batch->quiet = 0;
 }
 
 /* ---- answers -------------------------------------------------------------------------- */
@@ -146,7 +153,7 @@ static int judge_one(struct netlink_wait *wait, const struct nlmsghdr *h, struct
 
 	if (h->nlmsg_pid != wait->port || i >= wait->n)
 		return strange(f, "an answer to somebody else");
-	if (wait->done & 1u << i)
+	if (wait->done & ~wait->quiet & 1u << i)
 		return strange(f, "a second answer");
 	switch (h->nlmsg_type) {
 	case NLMSG_ERROR:
@@ -253,7 +260,7 @@ static uint32_t say(struct nl_sock *sock, struct netlink_batch *batch, bool dump
 		parts[i] = (struct iovec){ h, NLMSG_ALIGN(h->nlmsg_len) };
 		h->nlmsg_seq = nl_socket_use_seq(sock);
 		h->nlmsg_pid = nl_socket_get_local_port(sock);
-		if (!dump || !(h->nlmsg_flags & NLM_F_DUMP))
+		if (!(batch->quiet & 1u << i) && (!dump || !(h->nlmsg_flags & NLM_F_DUMP)))
 			h->nlmsg_flags |= NLM_F_ACK;
 		first = i ? first : h->nlmsg_seq;
 	}
@@ -276,7 +283,8 @@ static int converse(struct nl_sock *sock, struct netlink_batch *batch, netlink_e
 		return 0;
 	uint32_t first = say(sock, batch, each, f);
 	struct netlink_wait wait = { .port = nl_socket_get_local_port(sock), .first = first,
-		.n = batch->n, .pardon = batch->pardon, .each = each, .arg = arg };
+		.n = batch->n, .done = batch->quiet, .quiet = batch->quiet,
+		.pardon = batch->pardon, .each = each, .arg = arg };
 	if (!first || hear(sock, &wait, f) < 0)
 		return -1;
 	return wait.err ? fail_err(f, wait.err, batch->step[wait.which], batch->subject[wait.which])

@@ -25,6 +25,7 @@ struct netlink_batch {
 	struct nl_msg *msg[NETLINK_REQUESTS];
 	char step[NETLINK_REQUESTS][48], subject[NETLINK_REQUESTS][64];
 	int pardon[NETLINK_REQUESTS]; /* an errno that counts as done, 0 for none */
+	uint32_t quiet;               /* a bit for each that is answered only when it fails */
 	size_t n;
 	int err; /* a request could not be made: the batch is never sent */
 };
@@ -48,6 +49,9 @@ void netlink_request(struct netlink_batch *batch, int type, int flags, const voi
 
 /* This errno as the answer to the last request is no failure. */
 void netlink_pardon(struct netlink_batch *batch, int err);
+
+/* The last request is answered only when it fails: the ends of a transaction of nfnetlink. */
+void netlink_quiet(struct netlink_batch *batch);
 
 void netlink_put(struct netlink_batch *batch, int type, const void *bytes, size_t size);
 void netlink_put_u32(struct netlink_batch *batch, int type, uint32_t number);
@@ -76,7 +80,8 @@ int netlink_ask(struct nl_sock *sock, struct netlink_batch *batch, netlink_each 
 struct netlink_wait {
 	uint32_t port, first;
 	size_t n;
-	uint32_t done; /* a bit for each */
+	uint32_t done;  /* a bit for each */
+	uint32_t quiet; /* those from which only a failure is heard */
 	int err;       /* the first errno that counts, 0 */
 	size_t which;  /* whose */
 	const int *pardon;

@@ -111,6 +111,60 @@ int nft_run(const char *commands, struct fail *f)
 	return -1;
 }
 
+/* ---- elements -------------------------------------------------------------------------- */
+
+static void frame(struct netlink_batch *batch, int type)
+{
+	struct nfgenmsg head = { .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES) };
+
+	netlink_request(batch, type, 0, &head, sizeof(head), STEP, "");
+	netlink_quiet(batch);
+}
+
+static void put_element(struct netlink_batch *batch, int kind, int flags,
+	const struct nft_element *element)
+{
+	struct nfgenmsg head = { .nfgen_family = (uint8_t)element->family,
+		.version = NFNETLINK_V0 };
+
+	netlink_request(batch, NFNL_SUBSYS_NFTABLES << 8 | kind, flags, &head, sizeof(head), STEP,
+		element->set);
+	netlink_put_text(batch, NFTA_SET_ELEM_LIST_TABLE, element->table);
+	netlink_put_text(batch, NFTA_SET_ELEM_LIST_SET, element->set);
+	struct nlattr *all = netlink_nest(batch, NFTA_SET_ELEM_LIST_ELEMENTS, NULL, 0);
+	struct nlattr *one = netlink_nest(batch, NFTA_LIST_ELEM, NULL, 0);
+	struct nlattr *key = netlink_nest(batch, NFTA_SET_ELEM_KEY, NULL, 0);
+	netlink_put(batch, NFTA_DATA_VALUE, element->key, element->size);
+	netlink_nest_end(batch, key);
+	netlink_nest_end(batch, one);
+	netlink_nest_end(batch, all);
+}
+
+static int change(const struct nft_element *elements, size_t n, int kind, int flags,
+	struct fail *f)
+{
+	struct netlink_batch batch = { 0 };
+	OWN_NETLINK sock = NULL;
+
+	if (netlink_open(&sock, NETLINK_NETFILTER, f) < 0)
+		return -1;
+	frame(&batch, NFNL_MSG_BATCH_BEGIN);
+	for (size_t i = 0; i < n; i++)
+		put_element(&batch, kind, flags, &elements[i]);
+	frame(&batch, NFNL_MSG_BATCH_END);
+	return netlink_send(sock, &batch, f);
+}
+
+int nft_add_elements(const struct nft_element *elements, size_t n, struct fail *f)
+{
+	return change(elements, n, NFT_MSG_NEWSETELEM, NLM_F_CREATE, f);
+}
+
+int nft_remove_elements(const struct nft_element *elements, size_t n, struct fail *f)
+{
+	return change(elements, n, NFT_MSG_DELSETELEM, 0, f);
+}
+
 /* ---- asking ------------------------------------------------------------------------------ */
 
 bool nft_read_chain(struct nft_seen *out, const struct nlmsghdr *message)

@@ -307,6 +307,9 @@ def a_host_that_forwards_for_boxes_forwards_for_nobody_else():
                 all_are(world.row([target], "out", source=source, sender=elsewhere), 0, "guarded")
             net.run("nft", "flush", "ruleset")
             for source, target in (("198.51.100.2", OUT4), ("2001:db8:1::2", OUT6)):
+                wait_until(lambda s=source, t=target: world.cell(net.UDP, t, "out", source=s,
+                                                                 sender=elsewhere),
+                           f"{target} answers", 20, 0.2)
                 all_are(world.row([target], "out", source=source, sender=elsewhere), 1, "flushed")
         finally:
             net.run("ip", "link", "del", "out1")
@@ -403,6 +406,24 @@ def nothing_leaves_before_the_rules_are_there():
     ours = [data for data in wire.received() if data[:6] != b"\0" * 6]
     equal([data.hex() for data in ours], [], "packets that nobody sent")
     wire.close()
+
+
+def pins():
+    """The addresses in the sets of the bridge's ports."""
+    text = net.run("nft", "list", "table", "bridge", "loginbox")
+    return sorted(word.rstrip(",") for word in text.split() if word.startswith(("10.77.", "fd77::")))
+
+
+@test
+def the_pins_of_a_port_come_and_go_with_its_box():
+    host.write_policy(POLICY.format(more="bridge = br0", others=""))
+    with net.living("bob"):
+        equal(pins(), [B4, B6], "pins of one box")
+        with net.living("alice") as (alice,):
+            equal(pins(), [A4, B4, A6, B6], "pins of two boxes")
+            text = net.run("nft", "list", "table", "bridge", "loginbox")
+            true(f'"{alice.link()}" . 02:6c:00:00:00:01 . {A4}' in text, "all of a pin", text)
+        wait_until(lambda: pins() == [B4, B6], "the pins went with their box", 20)
 
 
 host.need_product()

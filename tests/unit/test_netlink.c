@@ -57,6 +57,23 @@ static void the_first_error_counts_unless_it_is_pardoned(void)
 	CHECK_NUMBER(wait.which, 1);
 }
 
+static void a_quiet_request_is_heard_only_when_it_fails(void)
+{
+	struct netlink_wait wait = wait_for(2);
+	struct fail f = { 0 };
+	struct answer done = answer(FIRST + 1, 0), failed = answer(FIRST, EPERM);
+
+	wait.quiet = wait.done = 1;
+	CHECK_NUMBER(netlink_judge(&wait, &done, sizeof(done), &f), 0);
+	CHECK_NUMBER(wait.done, 3);
+	CHECK_NUMBER(wait.err, 0);
+	CHECK_NUMBER(netlink_judge(&wait, &failed, sizeof(failed), &f), 0);
+	CHECK_NUMBER(wait.err, EPERM);
+	CHECK_NUMBER(wait.which, 0);
+	/* Of others a second answer stays odd. */
+	CHECK_NUMBER(netlink_judge(&wait, &done, sizeof(done), &f), -1);
+}
+
 static void refuse(struct answer bad, size_t size, const char *why)
 {
 	struct netlink_wait wait = wait_for(2);
@@ -179,6 +196,7 @@ int main(void)
 {
 	RUN(every_request_wants_its_answer);
 	RUN(the_first_error_counts_unless_it_is_pardoned);
+	RUN(a_quiet_request_is_heard_only_when_it_fails);
 	RUN(what_is_strange_is_refused);
 	RUN(a_request_that_is_too_large_is_never_sent);
 	RUN(the_kernel_answers_by_step_and_subject);
