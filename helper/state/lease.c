@@ -14,6 +14,7 @@
 
 #define LEASE_MAX 512
 #define MAKE_TRIES 16
+#define AT_ONCE 1024 /* of a directory: who asks for one lease must not pay for all of them */
 #define MARK "network" /* in the box's own directory */
 
 void lease_link(const struct lease *lease, char out[IFNAMSIZ])
@@ -219,24 +220,32 @@ int lease_each(const struct place *place, const char *network,
 	int (*each)(const struct place *place, const struct lease *lease, void *arg), void *arg)
 {
 	struct visit visit = { each, arg };
-	struct dirent *entry;
 	struct lease lease;
 	char path[64];
+	union {
+		struct dirent64 entry;
+		char bytes[AT_ONCE];
+	} buffer;
 	uint64_t slot;
-	int answer = 0;
+	ssize_t n;
 
 	if (!network)
 		return lease_each_network(place, visit_network, &visit);
 	network_path(path, network);
-	DIR *dir = open_dir(place, path);
-	if (!dir)
-		return 0;
-	while (!answer && (entry = readdir(dir)))
-		if (text_to_u64(entry->d_name, UINT32_MAX, &slot) &&
-			lease_read(place, network, slot, &lease) == 0)
-			answer = each(place, &lease, arg);
-	closedir(dir);
-	return answer;
+	OWN_FD dir = openat(place->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	while (dir >= 0 && (n = getdents64(dir, buffer.bytes, sizeof(buffer.bytes))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			struct dirent64 *entry = (void *)(buffer.bytes + at);
+			at += entry->d_reclen;
+			if (!text_to_u64(entry->d_name, UINT32_MAX, &slot) ||
+				lease_read(place, network, slot, &lease) < 0)
+				continue;
+			int answer = each(place, &lease, arg);
+			if (answer)
+				return answer;
+		}
+	}
+	return 0;
 }
 
 /* ---- the box's own note of it -------------------------------------------------------------- */
