@@ -94,7 +94,7 @@ int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered,
 		return -1;
 	*entered = true;
 	cwd_enter_as(verdict->uid, verdict->gid, dirs);
-	if (keys_renew(f) < 0)
+	if (fds_null_here(f) < 0 || keys_renew(f) < 0)
 		return -1;
 	return give_up(verdict, filter, status, f);
 }
@@ -102,7 +102,11 @@ int enter_box(int init, int filter, struct wire_verdict *verdict, bool *entered,
 int enter_host(struct fdio_fds *back, struct fail *f)
 {
 	int result = ns_return(back->fd + WIRE_BACK_NS, back->n - WIRE_BACK_NS, f);
+	struct fail ignored = { 0 };
 
+	/* Where it fails the box's node, which works as well, stays. */
+	if (result == 0)
+		fds_null_here(&ignored);
 	if (result == 0 && fchdir(back->fd[WIRE_BACK_CWD]) < 0 && chdir("/") < 0)
 		result = fail_sys(f, "return to directory", "/");
 	fdio_fds_close(back);

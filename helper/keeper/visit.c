@@ -106,7 +106,7 @@ int visit_enter(struct visit *v, struct fail *f)
 	v->own_pids = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (v->own_pids < 0)
 		return fail_sys(f, "open namespace", "pid");
-	if (take_share(v->plan, f) < 0 || ns_enter(v->init, f) < 0)
+	if (take_share(v->plan, f) < 0 || ns_enter(v->init, f) < 0 || fds_null_here(f) < 0)
 		return -1;
 	return v->fresh_pty ? relay_open(&v->relay, v->plan->account->uid, f) : 0;
 }

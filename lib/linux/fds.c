@@ -1,5 +1,6 @@
 #include "lib/linux/fds.h"
 
+#include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/sys.h"
 
@@ -10,12 +11,39 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef NSFS_MAGIC
 #define NSFS_MAGIC 0x6e736673
 #endif
+
+static bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+int fds_null_here(struct fail *f)
+{
+	OWN_FD null = -1;
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || !is_null(&st))
+			continue;
+		if (null < 0)
+			null = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+		if (null < 0 || fstat(null, &st) < 0)
+			return fail_sys(f, "open", "/dev/null");
+		if (!is_null(&st))
+			return fail_say(f, FAIL_SYSTEM, "open", "/dev/null", "it is not the null device");
+		int flags = fcntl(fd, F_GETFD);
+		if (dup3(null, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0) < 0)
+			return fail_sys(f, "put in place", "/dev/null");
+	}
+	return 0;
+}
 
 static int number(const char *name)
 {

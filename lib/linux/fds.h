@@ -15,6 +15,13 @@
  */
 int fds_seal_handles(struct fail *f);
 
+/*
+ * Those of 0 to 2 that are the null device become the one that /dev/null leads to now: after a
+ * change of the mount namespace they would still lead to the other tree's node. One that is
+ * not there, or is something else, is a failure. See null(4).
+ */
+int fds_null_here(struct fail *f);
+
 /* Closes every descriptor from `first`; without close_range(2), by /proc/self/fd. */
 int fds_close_from(int first, struct fail *f);
 

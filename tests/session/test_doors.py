@@ -134,6 +134,43 @@ def closes_directories_of_its_caller(door):
         true(f"-> {name}" not in done.stdout, f"{name} came along", done.stdout)
 
 
+NULL = "stat -Lc %d:%i /proc/self/fd/0 /dev/null"
+
+
+@each_door
+def has_the_boxs_null_device_as_its_input(door):
+    if door.name == "su --pty":
+        return      # its input is a terminal
+    given, box = door.run(NULL).stdout.split()
+    status = os.stat("/dev/null")
+    equal(given, box, "standard input, and the box's /dev/null")
+    true(box != f"{status.st_dev}:{status.st_ino}", "which is not the host's", box)
+
+
+@test
+def the_shell_door_gives_the_boxs_null_device_too():
+    for done in (host.as_user("alice", [host.HELPER, "-c", NULL]),
+                 run(["loginbox", "try", "alice", "--", "sh", "-c", NULL])):
+        given, box = done.stdout.split()
+        equal(given, box, "standard input, and the box's /dev/null")
+
+
+@test
+def root_in_a_box_does_not_take_the_hosts_null_device_away():
+    """By the input that its session has inherited."""
+    words = "python3 -I -c 'import os; os.fchmod(0, 0o600)'"
+    mode = os.stat("/dev/null").st_mode
+    try:
+        equal(run(["sh", "-c", words]).returncode, 0, "control: on the host")
+        true(os.stat("/dev/null").st_mode != mode, "control: it is taken away")
+        os.chmod("/dev/null", mode)
+        done = from_inside(f"sudo -n {words}; echo ended=$?")
+        contains(done.stdout, "ended=0", "root in the box changes its own")
+        equal(os.stat("/dev/null").st_mode, mode, "the host's")
+    finally:
+        os.chmod("/dev/null", mode)
+
+
 @test
 def su_leaks_a_directory_without_the_module():
     fd = os.open("/home", os.O_RDONLY | os.O_DIRECTORY)

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* Each in a child of its own: it closes what the test still needs. */
@@ -144,6 +145,32 @@ static void a_directory_as_input_or_output_is_refused(void)
 	CHECK_NUMBER(in_child(directory_as_2), 0);
 }
 
+/* 0 is the null device, 1 a file, 2 the null device that is closed at exec. */
+static int null_here(void)
+{
+	struct fail f = { 0 };
+	struct stat before, after, null;
+	int file = open("/proc/self/status", O_RDONLY);
+
+	if (dup2(open("/dev/null", O_RDONLY), 0) < 0 || dup2(file, 1) < 0 ||
+		dup3(open("/dev/null", O_WRONLY), 2, O_CLOEXEC) < 0 || fstat(1, &before) < 0)
+		return 1;
+	if (fds_null_here(&f) < 0)
+		return 2;
+	if (fstat(1, &after) < 0 || after.st_ino != before.st_ino)
+		return 3;
+	if (fstat(0, &after) < 0 || stat("/dev/null", &null) < 0 || after.st_ino != null.st_ino)
+		return 4;
+	if (fcntl(0, F_GETFD) != 0 || fcntl(2, F_GETFD) != FD_CLOEXEC)
+		return 5;
+	return (fcntl(0, F_GETFL) & O_ACCMODE) == O_RDWR ? 0 : 6;
+}
+
+static void the_null_device_is_exchanged_and_nothing_else(void)
+{
+	CHECK_NUMBER(in_child(null_here), 0);
+}
+
 int main(void)
 {
 	RUN(every_descriptor_is_closed);
@@ -151,5 +178,6 @@ int main(void)
 	RUN(what_is_above_the_limit_is_closed);
 	RUN(handles_on_a_tree_are_sealed_and_files_are_not);
 	RUN(a_directory_as_input_or_output_is_refused);
+	RUN(the_null_device_is_exchanged_and_nothing_else);
 	return test_end();
 }
