@@ -133,8 +133,7 @@ def under_it_the_helper_executes_nothing():
     true(done.returncode != 0 and not done.stdout, "a program in the helper's profile", done)
 
 
-guest.need_product()
-guest.documented_stack("sshd", "su", "systemd-user")
+guest.begin("sshd", "su", "systemd-user")
 parser("-r", input=PROFILE)
 status = report.run_all()
 if os.path.exists(HELPERS):

@@ -205,8 +205,7 @@ def check_here_is_content_with_every_key():
     true(done.returncode in (0, 1), "its status", (done.returncode, done.stdout))
 
 
-guest.need_product()
-guest.documented_stack("sshd", "su", "systemd-user")
+guest.begin("sshd", "su", "systemd-user")
 # Groups of our own: with the program, systemd is asked instead (test_systemd.py).
 PROGRAM = "/usr/libexec/loginbox/loginbox-systemd"
 os.rename(PROGRAM, PROGRAM + ".kept")

@@ -155,7 +155,6 @@ def on_a_terminal_of_the_hosts_login_needs_the_word():
           [("denied", "login on a pseudo-terminal of the host needs tty_pts=allow")], "the log")
 
 
-guest.need_product()
-guest.documented_stack("login", "systemd-user")
+guest.begin("login", "systemd-user")
 host.write_policy(POLICY)
 sys.exit(report.run_all())

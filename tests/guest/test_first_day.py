@@ -165,6 +165,7 @@ def removed_while_it_is_switched_on_the_packages_lock_nobody_out():
     equal(left, [], "what is left")
 
 
+guest.known_state()
 guest.remove_product()
 if os.path.exists(host.POLICY):
     os.unlink(host.POLICY)

@@ -75,7 +75,6 @@ def a_direct_caller_does_not_raise_what_it_came_with():
     equal(seen.get("Max open files"), ("3000", "3000"), f"nofile ({done.stderr})")
 
 
-guest.need_product()
-guest.documented_stack("sshd", "su", "systemd-user")
+guest.begin("sshd", "su", "systemd-user")
 host.write_policy(POLICY)
 sys.exit(report.run_all())

@@ -70,7 +70,6 @@ def what_sshd_logs_from_the_box_is_still_sshds():
                "the end of the session is logged, by root", 30)
 
 
-guest.need_product()
-guest.documented_stack("sshd", "systemd-user")
+guest.begin("sshd", "systemd-user")
 host.write_policy(POLICY)
 sys.exit(report.run_all())

@@ -132,7 +132,7 @@ def without_no_new_privs_sudo_makes_no_root():
     equal(host.as_user("alice", ["sudo", "-n", "id", "-u"]).stdout, "0\n", "control: outside")
 
 
-guest.need_product()
+guest.begin()
 guest.linger("alice")
 hostfiles.write("/etc/subuid", "alice:100000:65536\n")
 hostfiles.write("/etc/subgid", "alice:100000:65536\n")

@@ -57,19 +57,56 @@ def need_product():
         subprocess.run(["cp", "-a", JOB + "/product/.", "/"], check=True)
 
 
-def remove_product():
-    """As the suite comes: no file of ours, and its own PAM stacks."""
-    for where, _, names in os.walk(JOB + "/product"):
-        for name in names:
-            path = os.path.join(where, name)[len(JOB + "/product"):]
-            if os.path.lexists(path):
-                os.unlink(path)
+def own_stacks():
+    """The system's own PAM stacks, as the suite comes."""
     if os.path.isdir("/etc/pam.d.original"):
         for service in os.listdir("/etc/pam.d.original"):
             host.switch_off(service)
     for service in os.listdir(JOB + "/etc/pam.d"):
         if os.path.exists(f"/usr/lib/pam.d/{service}") and os.path.exists(host.pam_file(service)):
             os.unlink(host.pam_file(service))
+
+
+def end_units(*users):
+    """Nothing of these users in systemd, neither running nor remembered: a user's own systemd that
+    was refused stays there as failed, and keeps the user's slice with its properties."""
+    units = []
+    for uid in (hostfiles.USERS[user] for user in users):
+        units += [f"user@{uid}.service", f"user-{uid}.slice"]
+    run(["systemctl", "stop", *units], timeout=120)
+    run(["systemctl", "reset-failed", *units[::2]])
+    for unit in units[1::2]:
+        report.wait_until(lambda unit=unit: not os.path.exists(f"/sys/fs/cgroup/user.slice/{unit}"),
+                          f"{unit} is gone", 60, 0.2)
+
+
+def known_state():
+    """What every program begins with, whatever ran in this boot before it: the suite's stacks, a
+    policy that boxes nobody, no box, and nothing of a user's in systemd."""
+    own_stacks()
+    host.write_policy("")
+    run(["loginctl", "disable-linger", *hostfiles.USERS])
+    end_units(*hostfiles.USERS)
+    for name in ("subuid", "subgid"):
+        hostfiles.write(f"/etc/{name}", "")
+    report.wait_until(lambda: not any(map(boxes, hostfiles.USERS)), "no box is left", 60, 0.2)
+
+
+def begin(*services):
+    """The known state, with the product, and the documented stacks of these services."""
+    known_state()
+    need_product()
+    documented_stack(*services)
+
+
+def remove_product():
+    """No file of ours, and the suite's own PAM stacks."""
+    for where, _, names in os.walk(JOB + "/product"):
+        for name in names:
+            path = os.path.join(where, name)[len(JOB + "/product"):]
+            if os.path.lexists(path):
+                os.unlink(path)
+    own_stacks()
 
 
 def documented_stack(*services):
@@ -85,9 +122,11 @@ def documented_stack(*services):
 def linger(user):
     """The user's own systemd stays from here on: starting one costs more than a login."""
     run(["loginctl", "enable-linger", user])
-    uid = pwd.getpwnam(user).pw_uid
-    report.wait_until(lambda: show(f"user@{uid}.service", "ActiveState") ==
-                      {"ActiveState": "active"}, f"the systemd of {user} runs", 120, 0.5)
+    # logind starts it once, with what it takes for the user's first login: not again where that
+    # one was refused, or is over since a moment.
+    run(["systemctl", "start", f"user@{pwd.getpwnam(user).pw_uid}.service"], timeout=120)
+    report.equal(show(f"user@{pwd.getpwnam(user).pw_uid}.service", "ActiveState"),
+                 {"ActiveState": "active"}, f"the systemd of {user}")
 
 
 def systemctl(*words):
@@ -120,8 +159,11 @@ def boxes(user):
     """{box id: {key: words}} of the living boxes of a user, from their notes."""
     found = {}
     for note in glob.glob(f"{host.STATE}/boxes/{hostfiles.USERS[user]}/*/note"):
-        words = (line.split(" ", 1) for line in read(note).splitlines() if " " in line)
-        found[note.split("/")[-2]] = dict(words)
+        try:
+            words = (line.split(" ", 1) for line in read(note).splitlines() if " " in line)
+            found[note.split("/")[-2]] = dict(words)
+        except FileNotFoundError:
+            pass        # it has ended just now
     return found
 
 
