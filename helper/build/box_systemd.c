@@ -167,6 +167,16 @@ int box_systemd_ping(int64_t deadline_ms, struct fail *f)
 	return ask(&w, deadline_ms, f);
 }
 
+void box_systemd_user_done(uid_t uid, int64_t deadline_ms)
+{
+	struct words w = { .n = 0 };
+	struct fail f = { 0 };
+
+	add(&w, "forget");
+	add(&w, "user@%u.service", uid);
+	ask(&w, deadline_ms, &f);
+}
+
 /* ---- groups -----------------------------------------------------------------------------------
  */
 

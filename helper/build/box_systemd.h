@@ -30,6 +30,14 @@ bool box_systemd_is_here(void);
 int box_systemd_ping(int64_t deadline_ms, struct fail *f);
 
 /*
+ * After the user's last box: where PAM refused the user's own systemd, as it does for who is
+ * boxed, the failed user@UID.service is forgotten. Until then it would keep user-UID.slice in
+ * systemd's memory, with the values of a box that is gone and a policy that may be another by
+ * then. Whether it succeeds changes nothing for anybody who waits.
+ */
+void box_systemd_user_done(uid_t uid, int64_t deadline_ms);
+
+/*
  * Makes the scope around init and sets the slice's properties; fills `cg->path` with both
  * groups and reads every value back. Never raises what the host gives the user when only
  * base's limits are wanted; never lowers it below what other boxes of the user have

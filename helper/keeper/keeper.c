@@ -1,5 +1,6 @@
 #include "helper/keeper/keeper.h"
 
+#include "helper/build/box_systemd.h"
 #include "helper/build/filter.h"
 #include "helper/build/network_keep.h"
 #include "helper/keeper/init.h"
@@ -25,6 +26,7 @@
 
 #define STACK_SIZE (1 << 20)
 #define STACK_GUARD 65536 /* whole pages, whatever their size */
+#define FORGET_MS 5000    /* for systemd, on a busy machine */
 #define SLIM_MS 20        /* a session that is over by then has no need of it */
 
 static int write_note(struct keeper *k, struct fail *f)
@@ -125,8 +127,11 @@ static void end_user(struct keeper *k)
 	struct fail f = { 0 };
 	OWN_FD lock = k->cgroup.systemd ? place_lock(&k->place, k->box.uid, 0, &f) : -1;
 
-	if (lock >= 0)
-		groups_user_done(&k->place, k->box.uid);
+	if (lock < 0 || !groups_user_done(&k->place, k->box.uid))
+		return;
+	/* What follows is in nobody's way. */
+	own_fd_close(&lock);
+	box_systemd_user_done(k->box.uid, fdio_now_ms() + FORGET_MS);
 }
 
 /* The box's own part has gone with its init; what boxes of a network share may go now. */

@@ -37,7 +37,7 @@ void groups_forget(const struct place_box *box)
 	cgroup_host_close(&host);
 }
 
-void groups_user_done(const struct place *place, uid_t uid)
+bool groups_user_done(const struct place *place, uid_t uid)
 {
 	/* systemd names them after the properties that box_systemd.c sets. */
 	static const char *const files[] = { "50-MemoryMax.conf", "50-MemoryHigh.conf",
@@ -48,12 +48,13 @@ void groups_user_done(const struct place *place, uid_t uid)
 
 	snprintf(name, sizeof(name), "user-%u.slice.d", uid);
 	if (place_count(place, uid))
-		return;
+		return false;
 	OWN_FD top = open(CONTROL, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	OWN_FD dir = top < 0 ? -1 : openat(top, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
-		return;
+		return true;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		unlinkat(dir, files[i], 0);
 	unlinkat(top, name, AT_REMOVEDIR);
+	return true;
 }

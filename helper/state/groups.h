@@ -31,8 +31,9 @@ void groups_forget(const struct place_box *box);
 /*
  * Where systemd was asked for the limits of a user who has no box any more: what says so for
  * user-UID.slice below /run goes. The slice itself holds the values until it ends, with the user's
- * last session, or systemd reads its files again. The caller has the user's lock.
+ * last session, or systemd reads its files again. The caller has the user's lock. Returns
+ * whether the user has no box any more.
  */
-void groups_user_done(const struct place *place, uid_t uid);
+bool groups_user_done(const struct place *place, uid_t uid);
 
 #endif

@@ -21,6 +21,8 @@
 #define MANAGER                                                                                    \
 	"org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 
+#define EXIT_PAM 224 /* systemd.exec(5), "Process Exit Codes" */
+
 static uint64_t now_us(void)
 {
 	struct timespec t;
@@ -175,6 +177,30 @@ static int set(sd_bus *bus, char **words, struct fail *f)
 	return fail_is_set(f) ? -1 : 0;
 }
 
+/* A unit that failed is kept by systemd, and with it all that it names. */
+static int forget(sd_bus *bus, const char *unit, struct fail *f)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	char *path = NULL, *state = NULL;
+	int32_t status = 0;
+	int r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+
+	if (r >= 0)
+		r = sd_bus_get_property_string(bus, "org.freedesktop.systemd1", path,
+			"org.freedesktop.systemd1.Unit", "ActiveState", &error, &state);
+	if (r >= 0)
+		r = sd_bus_get_property_trivial(bus, "org.freedesktop.systemd1", path,
+			"org.freedesktop.systemd1.Service", "ExecMainStatus", &error, 'i', &status);
+	if (r >= 0 && status == EXIT_PAM && strcmp(state, "failed") == 0)
+		r = sd_bus_call_method(bus, MANAGER, "ResetFailedUnit", &error, NULL, "s", unit);
+	if (r < 0)
+		fail_bus(f, r, &error, "forget", unit);
+	sd_bus_error_free(&error);
+	free(path);
+	free(state);
+	return fail_is_set(f) ? -1 : 0;
+}
+
 static int ping(sd_bus *bus, struct fail *f)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -204,6 +230,8 @@ static int serve(int argc, char **argv, struct fail *f)
 		start(bus, argv + 3, end_us, f);
 	else if (argc >= 4 && strcmp(argv[2], "set") == 0)
 		set(bus, argv + 3, f);
+	else if (argc == 4 && strcmp(argv[2], "forget") == 0)
+		forget(bus, argv[3], f);
 	else if (argc == 3 && strcmp(argv[2], "ping") == 0)
 		ping(bus, f);
 	else

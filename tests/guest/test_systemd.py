@@ -157,21 +157,74 @@ def a_fork_bomb_ends_at_tasks_max_a_hog_is_killed_and_both_are_counted():
     true("tasks_refused=0" not in lines[0] and "killed=0" not in lines[0], "it counts both", lines)
 
 
-def end_slice():
+def slice_ends():
     """What was set for the slice stays in it until it ends, which it does some time after the
     user's last login."""
-    run(["systemctl", "stop", "user@2001.service", "user-2001.slice"])
     wait_until(lambda: not os.path.exists(SLICE), "the user's slice is gone", SECONDS)
+
+
+def tasks_of_slice():
+    """What it has, and what the host gives to any user."""
+    return (guest.read(SLICE + "/pids.max").strip(),
+            guest.show("user-2002.slice", "TasksMax")["TasksMax"])
+
+
+@test
+def the_next_policy_finds_no_limit_of_a_box_that_is_gone():
+    """Although the user's own systemd was refused: what failed is kept by systemd, and with it
+    the slice."""
+    policy(KEYS)
+    journal = guest.Journal()
+    with held():
+        denied = journal.entries(LOGINBOX_SERVICE="systemd-user", LOGINBOX_RESULT="denied")
+        equal(len(denied), 1, "refusals of the user's own systemd")
+        equal(tasks_of_slice()[0], "60", "the slice")
+    at_rest()
+    slice_ends()
+    equal(guest.show("user@2001.service", "ActiveState")["ActiveState"], "inactive", "its state")
+    policy("")
+    with held():
+        seen, given = tasks_of_slice()
+        equal(seen, given, "the slice has what the host gives")
+    at_rest()
+
+
+@test
+def a_user_unit_that_failed_by_itself_stays_failed():
+    """Only what PAM refused is forgotten."""
+    unit = "user@2002.service"
+    drop_in = f"/run/systemd/system/{unit}.d"
+    os.makedirs(drop_in, exist_ok=True)
+    with open(drop_in + "/fails.conf", "w", encoding="ascii") as file:
+        file.write("[Service]\nPAMName=\nType=simple\nExecStart=\nExecStart=/bin/false\n")
+    try:
+        guest.systemctl("daemon-reload")
+        host.write_policy("[box a]\n[rule b]\nuser = bob\nbox = a\n")
+        with held("bob"):
+            wait_until(lambda: guest.show(unit, "ActiveState")["ActiveState"] == "failed",
+                       "it has failed", SECONDS)
+        wait_until(lambda: not guest.boxes("bob") and not run(
+            ["systemctl", "list-units", "--all", "--no-legend", "loginbox-2002-*"]).stdout.strip(),
+                   "the box has ended", SECONDS)
+        wait_until(lambda: not run(["pgrep", "-f", "^loginbox-keeper"]).stdout, "so has its keeper",
+                   SECONDS)
+        equal(guest.show(unit, "ActiveState")["ActiveState"], "failed", "its state")
+    finally:
+        os.unlink(drop_in + "/fails.conf")
+        os.rmdir(drop_in)
+        guest.systemctl("daemon-reload")
+        guest.end_units("bob")
 
 
 @test
 def limits_by_the_session_are_the_scopes_and_logind_still_knows_it():
-    end_slice()
+    slice_ends()
     policy("share = session\nlimit_scope = session\n" + KEYS)
     with held():
         box = scope()
         holds(box, EXPECTED)
-        true(guest.read(SLICE + "/pids.max").strip() != "60", "the slice is untouched")
+        seen, given = tasks_of_slice()
+        equal(seen, given, "the slice is untouched")
         equal(sleepers(), [box[len(TOP):]], "the login is in the scope")
         equal(len(guest.sessions_of("alice")), 1, "logind's sessions")
         guest.systemctl("daemon-reload")
@@ -182,11 +235,12 @@ def limits_by_the_session_are_the_scopes_and_logind_still_knows_it():
 
 @test
 def what_nobody_asked_for_never_raises_what_the_host_gives():
-    end_slice()
+    slice_ends()
     policy("")
     with held():
-        given = int(guest.read(SLICE + "/pids.max"))
-        true(given < 4096, "the host gives less than the default of tasks_max", given)
+        seen, given = tasks_of_slice()
+        equal(seen, given, "the slice is untouched")
+        true(int(given) < 4096, "the host gives less than the default of tasks_max", given)
         equal(guest.read(scope() + "/pids.max").strip(), "4096", "the scope's")
         true(not os.path.exists(CONTROL), "nothing is set for the slice")
     at_rest()
@@ -303,6 +357,5 @@ def a_planted_device_does_not_open_in_any_session():
             contains(seen, "Operation not permitted", f"{keys}: {seen}")
 
 
-guest.need_product()
-guest.documented_stack("sshd", "su")
+guest.begin("sshd", "su", "systemd-user")
 sys.exit(report.run_all())
