@@ -209,7 +209,9 @@ SUITE ?= bookworm trixie bullseye
 check-guest: setup ## tests in whole Debian guests under QEMU (SUITE=bookworm: that one alone)
 	@$(MAKE) --no-print-directory all
 	@for suite in $(SUITE); do \
-		LOGINBOX_SUITE=$$suite $(RUN_TESTS) tests/guest || failed=1; done; test -z "$$failed"
+		LOGINBOX_SUITE=$$suite $(RUN_TESTS) tests/guest || failed=1; \
+		test $$suite != bookworm || LOGINBOX_KERNEL=amd64 $(RUN_TESTS) tests/kernel || failed=1; \
+	done; test -z "$$failed"
 
 soak: setup ## the same with the full counts, and all sessions under sanitizers; takes long
 	@$(MAKE) --no-print-directory all unit other

@@ -12,6 +12,7 @@ import time
 QEMU = "/usr/bin/qemu-system-x86_64"
 PROCESSORS = 2
 MEMORY_MIB = 1024
+SMALL_KERNEL = "cloud-amd64"      # Debian's with the drivers of virtual machines alone
 CONSOLE_LINES = 30
 
 
@@ -39,7 +40,7 @@ def command(image, job, console, arguments):
     else:
         root, device, initrd = "/dev/vda", "virtio-blk-pci", ["-initrd", f"{image}/initrd.img"]
     kernel = (f"root={root} rw console=ttyS0 panic=-1 quiet net.ifnames=0 mitigations=off "
-              f"apparmor=1 security=apparmor {arguments}")
+              f"apparmor=1 security=apparmor syscall.x32=y {arguments}")
     return [QEMU, "-machine", "q35", *accelerator(), "-smp", str(PROCESSORS),
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-sandbox", "on", "-kernel", f"{image}/vmlinuz", *initrd,

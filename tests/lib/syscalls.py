@@ -84,6 +84,8 @@ seen = {
     "tcgets": call(16, -1, TCGETS, 0),
     "unknown": call(1000), "unknown_far": call(0x3fffffff),
     "x32_getpid": call(X32 + 39), "x32_ioctl": call(X32 + 514, -1, TIOCSTI, 0),
+    "x32_keyctl_describe": call(X32 + 250, 6, -3, 0, 0),
+    "x32_unshare_userns": forked(call, X32 + 272, USERNS),
     "i386_getpid": forked(i386, 20), "i386_bpf": forked(i386, 357),
     "i386_tiocsti": forked(i386, 54, 0xffffffff, TIOCSTI), "i386_unknown": forked(i386, 1000),
     "i386_unshare": forked(i386, 310, USERNS),
