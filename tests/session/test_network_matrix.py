@@ -7,6 +7,8 @@ cell that must stay empty stands one of the same kind that must not, so that cou
 """
 
 import os
+import random
+import signal
 import socket
 import struct
 import sys
@@ -170,7 +172,15 @@ def below(world, peers):
         return struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + net.packed(source) \
             + net.packed(target) + body
 
+    listens = struct.pack("!BBHHH", 131, 0, 0, 0, 0) + net.packed("ff02::1:3")
+    piece = net.packet(net.UDP, A4, B4, mark=b"")
+
     frames = {
+        "listener report": lambda mark: (net.ETH_IP6, icmp6(listens, A6, "ff02::1:3", mark)),
+        "VLAN": lambda mark: (0x8100, struct.pack("!HH", 5, net.ETH_IP)
+                              + net.packet(net.UDP, A4, B4, mark=mark)),
+        "IP in IP": lambda mark: (net.ETH_IP, net.packet(4, A4, B4, mark=piece + mark)),
+        "a later fragment": lambda mark: (net.ETH_IP, later_fragment(A4, B4, mark)),
         "ARP": lambda mark: (net.ETH_ARP, arp + mark),
         "LLDP": lambda mark: (0x88CC, mark),
         "EAPOL": lambda mark: (0x888E, mark),
@@ -194,6 +204,16 @@ def below(world, peers):
         equal(found, peers if source == mine and world.bridged else 0 if world.bridged else peers,
               "a frame to the peer's hardware address")
     wire.close()
+
+
+def later_fragment(source, target, mark):
+    """Of UDP, and without its header: no port in it."""
+    packet = bytearray(net.packet(net.ODD, source, target, mark=mark))
+    packet[6:8] = struct.pack("!H", 100)
+    packet[9] = net.UDP
+    packet[10:12] = b"\0\0"
+    packet[10:12] = struct.pack("!H", net.checksum(bytes(packet[:20])))
+    return bytes(packet)
 
 
 def both(function, kinds):
@@ -392,6 +412,72 @@ def a_tenant_sends_nothing_raw_and_changes_nothing():
         text=True, check=False)
     equal(done.stdout.split(), ["EPERM"] * 3, "raw sockets")
     equal(done.stderr.count("Operation not permitted"), 4, f"changes of the link ({done.stderr})")
+
+
+@test
+def a_host_that_routes_its_loopback_keeps_it_from_boxes():
+    """Some set route_localnet, and then the kernel takes 127.0.0.1 from any link."""
+    with World() as world:
+        link = world.a.link()
+        switches = [f"/proc/sys/net/ipv4/conf/{name}/route_localnet" for name in ("all", link)]
+        wire = net.Wire(world.a.ns, "eth0")
+        # On a link of two ends both have one hardware address.
+        target = world.a.mac()
+
+        def cell(source, to):
+            return world.sent(lambda mark: wire.send(net.frame(
+                target, world.a.mac(), net.ETH_IP, net.packet(net.UDP, source, to, mark=mark))), "host")
+        try:
+            for name in switches:
+                with open(name, "w", encoding="ascii") as file:
+                    file.write("1")
+            equal(cell(A4, "10.77.0.1"), 1, "control: the gateway")
+            for source, to in ((A4, "127.0.0.1"), (A4, "127.1.2.3"), ("127.0.0.1", "10.77.0.1"),
+                               ("127.0.0.1", "127.0.0.1")):
+                equal(cell(source, to), 0, f"from {source} to {to}")
+            net.run("nft", "flush", "ruleset")
+            with open("/proc/sys/net/ipv4/conf/all/rp_filter", "w", encoding="ascii") as file:
+                file.write("0")
+            equal(cell(A4, "127.0.0.1"), 1, "control: without our rules")
+        finally:
+            with open(switches[0], "w", encoding="ascii") as file:
+                file.write("0")
+            net.run("loginbox", "gc")
+            wire.close()
+
+
+def kill_any(chance):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                if file.read().startswith("loginbox") and chance.random() < 0.4:
+                    os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+@test
+def nothing_leaves_a_box_that_dies_half_made():
+    """Keeper, helper or init killed at any moment of the build and of the end."""
+    host.write_policy(POLICY.format(more="", others=""))
+    wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
+    before = net.state()
+    chance = random.Random(int(os.environ.get("SEED", "1")))
+    wire = net.Wire(net.own())
+    for _ in range(30):
+        box = net.Box("alice", start=False)
+        box.start()
+        time.sleep(chance.random() * 0.03)
+        kill_any(chance)
+        box.process.kill()
+        box.process.wait(20)
+        box.process.stdout.close()
+    wait_until(lambda: not net.boxes(), "no box lives", 30)
+    seen = [data.hex() for data in wire.received() if data[:6] != b"\0" * 6]
+    equal(seen, [], "packets that nobody sent")
+    wire.close()
+    net.run("loginbox", "gc")
+    net.must_be_as(before)
 
 
 @test
