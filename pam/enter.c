@@ -19,12 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What would give the user more than pam_limits left: they only become less. */
-static bool is_only_lowered(int resource)
-{
-	return resource == RLIMIT_NICE || resource == RLIMIT_RTPRIO || resource == RLIMIT_MEMLOCK;
-}
-
 /*
  * As the policy says. Without CAP_SYS_RESOURCE a hard limit cannot be raised: then the
  * lower one stays, and the log line says so. Values of which this application would die
@@ -39,7 +33,8 @@ static int set_limit(int resource, const struct wire_limit *want, struct text *l
 
 	if (getrlimit(resource, &now) < 0)
 		return fail_sys(f, "read limit", "");
-	if (is_only_lowered(resource) && now.rlim_max < hard) {
+	/* What would give the user more rights than pam_limits left only becomes less. */
+	if (rlimit_is_a_right(resource) && now.rlim_max < hard) {
 		hard = now.rlim_max;
 		less = true;
 	}

@@ -2,8 +2,9 @@
  * What is given up, in this order:
  *
  *  0. profile       of AppArmor that the helper is in: no_new_privs would keep the user in it
- *  1. limits        while the process may still set any of them; only ever lower. Those that
- *                   would stop the steps below wait until 9
+ *  1. limits        while the process may still set any of them; only ever lower, but for
+ *                   those of a process of root's own. Those that would stop the steps below
+ *                   wait until 9
  *  2. groups        before the uid: a process that is no longer root may not change them;
  *                   and before 3, in which the kernel may forbid it
  *  3. user          the box's own, where it has one. It gives a full bounding set and takes
@@ -71,6 +72,26 @@ static int set_limits(const struct plan *plan, const struct rlimit *had, bool la
 			return -1;
 	}
 	return 0;
+}
+
+/*
+ * A process of root's own (enter, try) gives what a login does: there the module raises hard
+ * limits as well. Without CAP_SYS_RESOURCE the lower one stays. A user's process never comes
+ * here: `had` is what it came with.
+ */
+static void raise_limits(const struct plan *plan)
+{
+	struct rlimit now;
+
+	for (int i = 0; i < PLAN_LIMITS; i++) {
+		const struct limit *want = &plan->limits[i];
+		if (!want->set || rlimit_is_a_right(i) || getrlimit(i, &now) < 0 ||
+			want->hard <= now.rlim_max)
+			continue;
+		now.rlim_max = want->hard;
+		if (setrlimit(i, &now) < 0)
+			continue;
+	}
 }
 
 static int prove_user(uid_t uid, gid_t gid, struct fail *f)
@@ -159,6 +180,8 @@ int finalise(const struct plan *plan, const struct rlimit *had, int filter, int 
 	const struct account *who = plan->account;
 	bool boxed = plan->verdict == VERDICT_BOX;
 
+	if (boxed && !had)
+		raise_limits(plan);
 	if (label_leave(f) < 0 || set_limits(plan, had, false, f) < 0)
 		return -1;
 	if (boxed && !plan->no_new_privs && put_filter(plan, filter, f) < 0)

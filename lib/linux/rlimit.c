@@ -28,6 +28,11 @@ const char *rlimit_name(int resource)
 	return names[resource];
 }
 
+bool rlimit_is_a_right(int resource)
+{
+	return resource == RLIMIT_NICE || resource == RLIMIT_RTPRIO || resource == RLIMIT_MEMLOCK;
+}
+
 int rlimit_set(int resource, uint64_t soft, uint64_t hard, bool *lowered, struct fail *f)
 {
 	const char *name = rlimit_name(resource);

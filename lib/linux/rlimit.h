@@ -18,6 +18,12 @@
  */
 int rlimit_set(int resource, uint64_t soft, uint64_t hard, bool *lowered, struct fail *f);
 
+/*
+ * Whether a higher limit gives a user more than room: a place in the queue of processors,
+ * memory that is never swapped. Such a one becomes only less.
+ */
+bool rlimit_is_a_right(int resource);
+
 /* The kernel's name of a limit in lower case ("nofile"); NULL for an unknown number. */
 const char *rlimit_name(int resource);
 

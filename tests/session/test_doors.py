@@ -56,6 +56,41 @@ def leads_into_the_users_box(door):
     table[door.name]["boxed"] = "yes"
 
 
+ALL_KEYS = """[box all]
+nofile = 200:400
+oom_score_adj = 300
+groups_add = video, audio
+umask = 027
+env.course = COURSE=one two
+env_unset = LC_ALL
+[rule all]
+user = alice
+box = all
+"""
+ALL_SEEN = "ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj; id -Gn; umask; " \
+    "echo ${COURSE-none} ${LC_ALL-none}"
+
+
+def has_all(text, name, umask="0027", course="one two", locale="none"):
+    *limits, groups, mask, variables = text.splitlines()
+    equal(limits, ["200", "400", "300"], f"{name}: limits")
+    equal(groups.split()[0], "alice", f"{name}: the own group is the first")
+    equal(set(groups.split()), {"alice", "students", "staffers", "video", "audio"}, f"{name}: groups")
+    equal(mask, umask, f"{name}: umask")
+    equal(variables, f"{course} {locale}", f"{name}: environment")
+
+
+@each_door
+def gives_limits_groups_umask_and_environment(door):
+    host.write_policy(ALL_KEYS)
+    try:
+        done = door.run(ALL_SEEN, env={**os.environ, "LC_ALL": "C"})
+        # doas makes the environment itself, as its own file says.
+        has_all(done.stdout, door.name, course="none" if door.name == "doas" else "one two")
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+
+
 @each_door
 def gives_the_exit_status_back(door):
     for status in (0, 1, 42, 255):
@@ -333,6 +368,18 @@ def a_job(name, service, runs):
             text = runs("alice", f"{WHERE}; id -un; ls /home; cat /run/loginbox/box; echo out")
         finally:
             host.switch_off(service)
+        host.write_policy(ALL_KEYS)
+        host.switch_on(service)
+        try:
+            seen = runs("alice", ALL_SEEN)
+        finally:
+            host.switch_off(service)
+            host.write_policy(host.STUDENT_POLICY)
+        # at writes the umask and the environment of its caller into the job itself.
+        if name == "at":
+            has_all(seen, name, "0022", "none")
+        else:
+            has_all(seen, name)
         where, user, *rest = text.split("\n")
         true(where.startswith("pid:[") and where != OWN_PID_NS, f"{name} in a box", text)
         equal((user, rest[0]), ("alice", "alice"), "user, and the homes that are visible")

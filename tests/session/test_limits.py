@@ -139,6 +139,12 @@ def a_limit_that_cannot_be_raised_stays_lower_and_is_logged():
     seen = parse(by_su(LOOK), "su")["limits"]["nofile"]
     true(seen[1] < 1000000000, "the hard limit stays", seen)
     contains(mark.ours()[-1], "lower=nofile", "the log line")
+    done = run(["loginbox", "check", "--here"])
+    if can_raise():
+        equal(done.returncode, 0, "check --here where it can be raised")
+        return
+    equal(done.returncode, 1, f"status of check --here: it warns ({done.stdout})")
+    contains(done.stdout, "nofile = 1000:1000000000 is above the hard limit here", "check --here")
 
 
 @test
@@ -233,9 +239,8 @@ def by_try(code):
 
 def by_enter(code):
     """Where a box lives; elsewhere like try, which makes one."""
-    if "no box lives" in run(["loginbox", "list"]).stdout:
-        return by_try(code)
-    return run(["loginbox", "enter", "alice", "--", *PYTHON.split()], input=code)
+    done = run(["loginbox", "enter", "alice", "--", *PYTHON.split()], input=code)
+    return by_try(code) if "no such box lives" in done.stderr else done
 
 
 @test
