@@ -143,6 +143,24 @@ static int warn_rule(const struct rule *rule, const struct network *net, struct 
 	return 0;
 }
 
+/* Once for a box, however many rules give it. */
+static int warn_sharing(const struct policy *policy, size_t at, const struct network *net,
+	struct report *report)
+{
+	const struct box *box = policy->rules[at]->box;
+	const struct setting *share = box->all.by_key[KEY_SHARE];
+
+	for (size_t i = 0; i < at; i++)
+		if (policy->rules[i]->gives == RULE_BOX && policy->rules[i]->box == box)
+			return 0;
+	if (strcmp(share->text, "session") != 0)
+		return 0;
+	return report_add(report,
+		"%s: share = session in network '%s', which has one address for a user: a second "
+		"session is refused while the first lasts (address = by-session has more)",
+		share->at, net->name);
+}
+
 int policy_warn_networks(const struct policy *policy, struct report *report)
 {
 	for (size_t i = 0; i < policy->n_rules; i++) {
@@ -151,8 +169,11 @@ int policy_warn_networks(const struct policy *policy, struct report *report)
 			continue;
 		const char *name = rule->box->all.by_key[KEY_NETWORK]->text;
 		const struct policy_network *network = policy_find_network(policy, name);
-		if (network && network->net.how == ADDRESS_BY_UID &&
-			warn_rule(rule, &network->net, report) < 0)
+		if (!network || network->net.how == ADDRESS_BY_SESSION)
+			continue;
+		if (warn_sharing(policy, i, &network->net, report) < 0 ||
+			(network->net.how == ADDRESS_BY_UID &&
+				warn_rule(rule, &network->net, report) < 0))
 			return -1;
 	}
 	return 0;

@@ -19,7 +19,8 @@ static int is_unknown(const struct key *key, const char *name, bool *unknown, st
 	gid_t gid;
 	int result;
 
-	if (strcmp(key->name, "group") == 0 || strcmp(key->name, "exempt_groups") == 0)
+	if (strcmp(key->name, "group") == 0 || strcmp(key->name, "exempt_groups") == 0 ||
+		strcmp(key->name, "groups_add") == 0)
 		result = account_find_group(name, &gid, &cause);
 	else
 		result = account_by_name(&account, name, &cause);
@@ -28,6 +29,12 @@ static int is_unknown(const struct key *key, const char *name, bool *unknown, st
 	if (result < 0 && !*unknown)
 		*f = cause;
 	return result < 0 && !*unknown ? -1 : 0;
+}
+
+/* A rule that names nobody does nothing; a box that adds a group that is not there refuses. */
+static const char *what_follows(const struct setting *s)
+{
+	return strcmp(s->key->name, "groups_add") == 0 ? ": logins are refused" : "";
 }
 
 static int warn_names(const struct setting *s, struct report *report, struct fail *f)
@@ -43,8 +50,9 @@ static int warn_names(const struct setting *s, struct report *report, struct fai
 		if (is_unknown(s->key, name, &unknown, f) < 0)
 			return -1;
 		if (unknown)
-			report_add(report, "%s: %s '%s' is not known to this host", s->at,
-				strstr(s->key->name, "group") ? "group" : "user", name);
+			report_add(report, "%s: %s '%s' is not known to this host%s", s->at,
+				strstr(s->key->name, "group") ? "group" : "user", name,
+				what_follows(s));
 	}
 	return 0;
 }
@@ -79,6 +87,14 @@ int policy_warn(const struct policy *policy, struct report *report, struct fail 
 		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
 			if (warn_names(rule->says.by_key[names[k]], report, f) < 0)
 				return -1;
+	}
+	for (size_t i = 0; i < policy->n_boxes; i++) {
+		const struct box *box = policy->boxes[i];
+		const struct setting *s = box->all.by_key[KEY_GROUPS_ADD];
+		/* What a box inherits was looked at where it stands. */
+		if ((!box->parent || s != box->parent->all.by_key[KEY_GROUPS_ADD]) &&
+			warn_names(s, report, f) < 0)
+			return -1;
 	}
 	return policy_warn_networks(policy, report) < 0 ? -1
 							: policy_warn_process(policy, report, f);

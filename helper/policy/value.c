@@ -131,6 +131,8 @@ static bool read_half(const struct key *key, const char *s, uint64_t *out)
 	return text_to_u64(s, INT64_MAX, out);
 }
 
+#define STACK_LEAST (64 << 10)
+
 static bool read_limit(struct value *v, const struct key *key, const char *s, struct why *why)
 {
 	char soft[48];
@@ -145,6 +147,8 @@ static bool read_limit(struct value *v, const struct key *key, const char *s, st
 		return no(why, "'%s' is no limit: soft:hard, or one for both", s);
 	if (v->soft > v->hard)
 		return no(why, "'%s' has a soft limit above the hard one", s);
+	if (strcmp(key->name, "stack") == 0 && v->soft < STACK_LEAST)
+		return no(why, "stack = %s is less than 64K: no program would start", s);
 	return true;
 }
 

@@ -346,6 +346,9 @@ def an_unknown_group_refuses_the_login():
     contains(mark.ours()[-1], "no-such-group", "the log names it")
     contains(host.as_user("alice", [host.HELPER, "-c", "id"]).stderr, "no-such-group",
              "the shell door says so")
+    done = run(["loginbox", "check"])
+    equal(done.returncode, 1, "check warns")
+    contains(done.stdout, "group 'no-such-group' is not known to this host: logins are refused", "check")
 
 
 @test

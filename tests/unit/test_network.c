@@ -180,6 +180,34 @@ static void who_has_no_address_is_told_when_the_policy_is_checked(void)
 	policy_free(policy);
 }
 
+static size_t sharing_lines(const char *network)
+{
+	char text[400];
+	struct report report = { 0 };
+	struct fail f = { 0 };
+	size_t n = 0;
+
+	snprintf(text, sizeof(text),
+		"[network lab]\n%s\n[box a]\nshare = session\nnetwork = lab\n"
+		"[rule q]\nuid = 2001\nbox = a\n[rule r]\nuid = 2002\nbox = a\n",
+		network);
+	struct policy *policy = policy_of_text(text);
+	CHECK_NUMBER(policy_warn(policy, &report, &f), 0);
+	for (size_t i = 0; i < report.n; i++)
+		n += strstr(report.lines[i], "one address for a user: a second session is refused") !=
+			NULL;
+	report_free(&report);
+	policy_free(policy);
+	return n;
+}
+
+static void boxes_by_session_with_one_address_are_told_of_once(void)
+{
+	CHECK_NUMBER(sharing_lines("subnet = 10.77.0.0/16"), 1);
+	CHECK_NUMBER(sharing_lines("address = 10.77.0.9/16"), 1);
+	CHECK_NUMBER(sharing_lines("subnet = 10.77.0.0/16\naddress = by-session"), 0);
+}
+
 int main(void)
 {
 	RUN(addresses_follow_the_gateway);
@@ -188,5 +216,6 @@ int main(void)
 	RUN(the_rules_are_those_that_are_looked_for);
 	RUN(another_text_is_another_number);
 	RUN(who_has_no_address_is_told_when_the_policy_is_checked);
+	RUN(boxes_by_session_with_one_address_are_told_of_once);
 	return test_end();
 }
