@@ -105,7 +105,9 @@ class Chain:
         outsiders = [pid for pid in members
                      if pid != self.init and parent_of(pid) not in (None, *members)]
         self.user_child = min(outsiders) if outsiders else None
-        self.monitor = parent_of(self.user_child) if outsiders else None
+        monitor = parent_of(self.user_child) if outsiders else None
+        # What the monitor's end leaves to the host's first process has none any more.
+        self.monitor = monitor if monitor != 1 else None
 
     def alive_inside(self):
         return [pid for pid in inside(self.space) if is_alive(pid)]
