@@ -91,6 +91,25 @@ def gc_removes_what_is_ours_and_nothing_else():
 
 # ---- deaths -------------------------------------------------------------------------------------------
 
+def pins():
+    """The addresses in the sets of the bridge's ports."""
+    text = net.run("nft", "list", "table", "bridge", "loginbox")
+    return sorted(word.rstrip(",") for word in text.split() if word.startswith(("10.77.", "fd77::")))
+
+
+@untouched
+def the_pins_of_a_port_come_and_go_with_its_box():
+    policy("bridge = br0")
+    bobs = ["10.77.0.4", "fd77::4"]
+    with net.living("bob"):
+        equal(pins(), bobs, "pins of one box")
+        with net.living("alice") as (alice,):
+            equal(pins(), ["10.77.0.3", "10.77.0.4", "fd77::3", "fd77::4"], "pins of two boxes")
+            text = net.run("nft", "list", "table", "bridge", "loginbox")
+            true(f'"{alice.link()}" . 02:6c:00:00:00:01 . 10.77.0.3' in text, "all of a pin", text)
+        wait_until(lambda: pins() == bobs, "the pins went with their box", 20)
+
+
 def keeper_of(box):
     with open(f"/run/loginbox/boxes/{box.facts['uid']}/{box.facts['id']}/note",
               encoding="utf-8") as note:

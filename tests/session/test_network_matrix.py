@@ -494,24 +494,6 @@ def nothing_leaves_before_the_rules_are_there():
     wire.close()
 
 
-def pins():
-    """The addresses in the sets of the bridge's ports."""
-    text = net.run("nft", "list", "table", "bridge", "loginbox")
-    return sorted(word.rstrip(",") for word in text.split() if word.startswith(("10.77.", "fd77::")))
-
-
-@test
-def the_pins_of_a_port_come_and_go_with_its_box():
-    host.write_policy(POLICY.format(more="bridge = br0", others=""))
-    with net.living("bob"):
-        equal(pins(), [B4, B6], "pins of one box")
-        with net.living("alice") as (alice,):
-            equal(pins(), [A4, B4, A6, B6], "pins of two boxes")
-            text = net.run("nft", "list", "table", "bridge", "loginbox")
-            true(f'"{alice.link()}" . 02:6c:00:00:00:01 . {A4}' in text, "all of a pin", text)
-        wait_until(lambda: pins() == [B4, B6], "the pins went with their box", 20)
-
-
 host.need_product()
 host.switch_on("su")
 true(os.path.exists("/proc/sys/net/ipv6"), "the host has IPv6")
