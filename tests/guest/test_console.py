@@ -2,6 +2,7 @@
 """A real console: the kernel's own terminal, a getty and a login on it, in the box."""
 
 import os
+import re
 import struct
 import sys
 import time
@@ -124,6 +125,29 @@ def on_a_terminal_of_the_hosts_login_needs_the_word():
     denied = journal.entries(LOGINBOX_USER="alice", LOGINBOX_SERVICE="login")
     equal([(entry["LOGINBOX_RESULT"], entry["LOGINBOX_WHY"]) for entry in denied],
           [("denied", "login on a pseudo-terminal of the host needs tty_pts=allow")], "the log")
+
+
+@guest.test_on("trixie")
+def with_the_word_util_linuxs_login_finds_no_terminal_of_that_name_and_ends():
+    """It opens its terminal again, by the host's name, when it is in the box: why the word is
+    wrong for it."""
+    contains(run(["login", "--version"]).stdout, "util-linux", "whose login it is")
+    journal = guest.Journal()
+    stack = guest.read(host.pam_file("login"))
+    hostfiles.write(host.pam_file("login"),
+                    re.sub(r"(pam_loginbox.so \w+)", r"\1 tty_pts=allow", stack))
+    try:
+        with Terminal(["login", "-f", "alice"]) as terminal:
+            terminal.wait(60)
+            terminal.read_rest()
+            true("$" not in terminal.seen, "no shell on it", terminal.seen)
+    finally:
+        hostfiles.write(host.pam_file("login"), stack)
+    # Its tag has blanks, so the journal takes it for a part of the message.
+    said = [str(entry["MESSAGE"]) for entry in journal.entries()]
+    true(any("FATAL: can't reopen tty: No such file or directory" in line for line in said),
+         "what login says", said)
+    wait_until(lambda: not guest.boxes("alice"), "the box has ended", 30)
 
 
 guest.begin("login", "systemd-user")
