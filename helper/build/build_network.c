@@ -382,6 +382,11 @@ int build_network_inside(const struct build_network *net, const struct plan *pla
 	for (int i = FOUR; i <= SIX; i++)
 		if (policy->family[i].used)
 			add_family(&batch, net, policy, i);
+	if (six) {
+		struct address address = network_address(policy, SIX, net->lease.slot);
+		struct link_address own = box_address(policy, &address, true);
+		link_add_local(&batch, INSIDE, &own, policy->ifname);
+	}
 	if (netlink_send(sock, &batch, f) < 0)
 		return -1;
 	add_routes(&batch, policy);

@@ -170,6 +170,21 @@ void link_add_route(struct netlink_batch *batch, int index, const struct link_ad
 	netlink_put_u32(batch, RTA_OIF, (uint32_t)index);
 }
 
+void link_add_local(struct netlink_batch *batch, int index, const struct link_address *address,
+	const char *name)
+{
+	struct rtmsg head = { .rtm_family = (uint8_t)address->family,
+		.rtm_dst_len = (uint8_t)(size_of(address) * 8),
+		.rtm_table = RT_TABLE_LOCAL,
+		.rtm_protocol = RTPROT_BOOT,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_LOCAL };
+
+	netlink_request(batch, RTM_NEWROUTE, NLM_F_CREATE, &head, sizeof(head), "add route", name);
+	netlink_put(batch, RTA_DST, address->bytes, size_of(address));
+	netlink_put_u32(batch, RTA_OIF, (uint32_t)index);
+}
+
 static void neighbour(struct netlink_batch *batch, int type, int flags, int index,
 	const struct link_address *address, const uint8_t *mac, const char *name)
 {

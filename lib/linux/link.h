@@ -63,6 +63,14 @@ void link_add_address(struct netlink_batch *batch, int index, const struct link_
 void link_add_route(struct netlink_batch *batch, int index, const struct link_address *to,
 	const uint8_t *via, const uint8_t *src, const char *name);
 
+/*
+ * The host itself is at this address of the link, which is up, from now on. Of an IPv6 address
+ * the kernel says so only when its own work on it is done, some time after it was added
+ * (addrconf_dad_start in net/ipv6/addrconf.c): until then what comes for it is dropped.
+ */
+void link_add_local(struct netlink_batch *batch, int index, const struct link_address *address,
+	const char *name);
+
 /* A neighbour that is known and never asked for; or no longer. */
 void link_add_neighbour(struct netlink_batch *batch, int index, const struct link_address *address,
 	const uint8_t mac[6], const char *name);
