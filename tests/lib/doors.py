@@ -99,8 +99,15 @@ class Daemon:
         return self
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        # atd loses one that comes between its look and its pause.
+        for _ in range(20):
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(2)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+        raise report.Failed(f"{self.command[0]} does not end")
 
 
 def job(out, command):
