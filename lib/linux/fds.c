@@ -30,7 +30,8 @@ int fds_null_here(struct fail *f)
 	struct stat st;
 
 	for (int fd = 0; fd < 3; fd++) {
-		if (fstat(fd, &st) < 0 || !is_null(&st))
+		/* Where one of them was closed, the new one may have its number. */
+		if (fd == null || fstat(fd, &st) < 0 || !is_null(&st))
 			continue;
 		if (null < 0)
 			null = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);

@@ -166,6 +166,22 @@ static int null_here(void)
 	return (fcntl(0, F_GETFL) & O_ACCMODE) == O_RDWR ? 0 : 6;
 }
 
+static int null_beside_a_closed_one(void)
+{
+	struct fail f = { 0 };
+
+	if (dup2(open("/dev/null", O_RDONLY), 0) < 0 || dup2(0, 2) < 0 || close(1) < 0)
+		return 1;
+	if (fds_null_here(&f) < 0)
+		return 2;
+	return fcntl(1, F_GETFD) < 0 && fcntl(0, F_GETFD) == 0 && fcntl(2, F_GETFD) == 0 ? 0 : 3;
+}
+
+static void an_output_that_is_closed_stays_closed(void)
+{
+	CHECK_NUMBER(in_child(null_beside_a_closed_one), 0);
+}
+
 static void the_null_device_is_exchanged_and_nothing_else(void)
 {
 	CHECK_NUMBER(in_child(null_here), 0);
@@ -179,5 +195,6 @@ int main(void)
 	RUN(handles_on_a_tree_are_sealed_and_files_are_not);
 	RUN(a_directory_as_input_or_output_is_refused);
 	RUN(the_null_device_is_exchanged_and_nothing_else);
+	RUN(an_output_that_is_closed_stays_closed);
 	return test_end();
 }
