@@ -200,18 +200,6 @@ static struct link_address box_address(const struct network *net, const struct a
 		.bits = whole ? (six ? 128 : 32) : net->family[six].bits };
 }
 
-/*
- * On a link of two ends nobody asks for hardware addresses: the kernel takes its own for the
- * other's, so both are the same. On a bridge it follows from the place in the network.
- */
-static void box_mac(const struct network *net, const struct lease *lease, uint8_t mac[6])
-{
-	uint32_t n = net->bridged ? (uint32_t)lease->slot : net->group;
-	const uint8_t all[6] = { 0x02, 0x6c, (uint8_t)(n >> 24), (uint8_t)(n >> 16),
-		(uint8_t)(n >> 8), (uint8_t)n };
-	memcpy(mac, all, sizeof(all));
-}
-
 static int make_pair(struct build_network *net, const struct network *policy, int peer_ns,
 	struct fail *f)
 {
@@ -227,7 +215,7 @@ static int make_pair(struct build_network *net, const struct network *policy, in
 	struct netlink_batch batch = { 0 };
 
 	lease_link(&net->lease, name);
-	box_mac(policy, &net->lease, pair.peer_mac);
+	lease_mac(&net->lease, pair.peer_mac);
 	memcpy(pair.mac, pair.peer_mac, sizeof(pair.mac));
 	pair.mac[0] |= policy->bridged ? 0x08 : 0; /* a port is another station */
 	link_add_pair(&batch, &pair);
@@ -243,7 +231,7 @@ static void add_port(struct netlink_batch *batch, const struct build_network *ne
 {
 	uint8_t mac[6];
 
-	box_mac(policy, &net->lease, mac);
+	lease_mac(&net->lease, mac);
 	if (policy->isolated)
 		link_isolate(batch, net->lease.index, name);
 	for (int i = FOUR; i <= SIX; i++) {

@@ -272,7 +272,10 @@ static int check_rivals(const struct place *place, const struct network *net, st
 
 	if (!net->bridged)
 		return 0;
-	if (!lease_each(place, NULL, is_rival, &rival)) {
+	int found = lease_each(place, NULL, is_rival, &rival);
+	if (found < 0)
+		return fail_sys(f, "look for other bridges of network", net->name);
+	if (!found) {
 		/* Nor one that waits for its end. */
 		network_remove_unused(place);
 		return 0;

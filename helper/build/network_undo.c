@@ -21,8 +21,14 @@ bool network_box_lives(const struct place *place, const struct place_box *box)
 	char boot[40];
 	OWN_FD dir = place_box_open(place, box);
 
-	return dir >= 0 && note_read(dir, &note, &f) == 0 && note_boot(boot, sizeof(boot)) == 0 &&
-		strcmp(boot, note.boot) == 0 &&
+	/* Whoever cannot find out leaves what a living box needs. */
+	if (dir < 0)
+		return errno != ENOENT;
+	if (note_read(dir, &note, &f) < 0)
+		return f.err && f.err != ENOENT;
+	if (note_boot(boot, sizeof(boot)) < 0)
+		return true;
+	return strcmp(boot, note.boot) == 0 &&
 		(note_process_lives(&note.keeper) || note_process_lives(&note.init));
 }
 
@@ -54,9 +60,6 @@ static void forget_port(const struct lease *lease, struct nl_sock *sock)
 /* One element for each address of the lease; returns how many. */
 static size_t pins_of(const struct lease *lease, char set[2][80], struct nft_element out[2])
 {
-	const unsigned char mac[6] = { 0x02, 0x6c, (unsigned char)(lease->slot >> 24),
-		(unsigned char)(lease->slot >> 16), (unsigned char)(lease->slot >> 8),
-		(unsigned char)lease->slot };
 	size_t n = 0;
 
 	for (int i = FOUR; i <= SIX; i++) {
@@ -66,10 +69,10 @@ static size_t pins_of(const struct lease *lease, char set[2][80], struct nft_ele
 			inet_pton(i == SIX ? AF_INET6 : AF_INET, lease->address[i],
 				pin.key + PIN_ADDRESS) != 1)
 			continue;
-		snprintf(set[i], 80, "n-%s-%06x-%d", lease->network,
-			lease->group & ~NETWORK_GROUP_MASK, i == SIX ? 6 : 4);
+		network_rules_name(set[i], sizeof(set[i]), lease->network, lease->group,
+			i == SIX ? "6" : "4");
 		lease_link(lease, (char *)pin.key);
-		memcpy(pin.key + PIN_MAC, mac, sizeof(mac));
+		lease_mac(lease, pin.key + PIN_MAC);
 		out[n++] = pin;
 	}
 	return n;

@@ -16,7 +16,8 @@ struct writer {
 	unsigned rules;
 };
 
-static void chain_name(char *out, size_t size, const char *name, uint32_t group, const char *what)
+void network_rules_name(char *out, size_t size, const char *name, uint32_t group,
+	const char *what)
 {
 	snprintf(out, size, "n-%s-%06x-%s", name, group & ~NETWORK_GROUP_MASK, what);
 }
@@ -31,7 +32,7 @@ static void rule(struct writer *w, const char *format, ...)
 	w->rules++;
 	if (!w->to)
 		return;
-	chain_name(chain, sizeof(chain), w->net->name, w->net->group, w->chain);
+	network_rules_name(chain, sizeof(chain), w->net->name, w->net->group, w->chain);
 	fprintf(w->to, "add rule %s " NETWORK_TABLE " %s ", w->family, chain);
 	va_start(args, format);
 	vfprintf(w->to, format, args);
@@ -48,7 +49,7 @@ static void begin(struct writer *w, const char *family, const char *chain, const
 	w->rules = 0;
 	if (!w->to)
 		return;
-	chain_name(name, sizeof(name), w->net->name, w->net->group, chain);
+	network_rules_name(name, sizeof(name), w->net->name, w->net->group, chain);
 	fprintf(w->to, "add table %s " NETWORK_TABLE "\n", family);
 	fprintf(w->to, "add chain %s " NETWORK_TABLE " %s { %s; policy accept; }\n", family, name,
 		hook);
@@ -216,8 +217,8 @@ static void write_sets(struct writer *w)
 {
 	char set[2][80];
 
-	chain_name(set[0], sizeof(set[0]), w->net->name, w->net->group, "4");
-	chain_name(set[1], sizeof(set[1]), w->net->name, w->net->group, "6");
+	network_rules_name(set[0], sizeof(set[0]), w->net->name, w->net->group, "4");
+	network_rules_name(set[1], sizeof(set[1]), w->net->name, w->net->group, "6");
 	if (!w->to)
 		return;
 	for (int i = FOUR; i <= SIX; i++)
@@ -232,8 +233,8 @@ static unsigned write_ports(struct writer *w)
 	char set4[80], set6[80];
 	uint8_t mac[6];
 
-	chain_name(set4, sizeof(set4), w->net->name, w->net->group, "4");
-	chain_name(set6, sizeof(set6), w->net->name, w->net->group, "6");
+	network_rules_name(set4, sizeof(set4), w->net->name, w->net->group, "4");
+	network_rules_name(set6, sizeof(set6), w->net->name, w->net->group, "6");
 	begin(w, "bridge", "ports", "type filter hook prerouting priority -310");
 	write_sets(w);
 	rule(w, "meta iifgroup != 0x%x accept", w->net->group);
@@ -299,7 +300,8 @@ size_t network_rules_chains(const struct network *net, struct nft_chain out[NETW
 		out[n] = (struct nft_chain){ .family = chains[i].family,
 			.table = NETWORK_TABLE,
 			.rules = chains[i].write(&w) };
-		chain_name(out[n].chain, sizeof(out[n].chain), net->name, net->group, chains[i].what);
+		network_rules_name(out[n].chain, sizeof(out[n].chain), net->name, net->group,
+			chains[i].what);
 		n++;
 	}
 	return n;
@@ -313,7 +315,7 @@ void network_rules_remove(const char *name, uint32_t group, bool bridged, FILE *
 		const char *family = chains[i].family == NFPROTO_BRIDGE ? "bridge" : "inet";
 		if (chains[i].family == NFPROTO_BRIDGE && !bridged)
 			continue;
-		chain_name(chain, sizeof(chain), name, group, chains[i].what);
+		network_rules_name(chain, sizeof(chain), name, group, chains[i].what);
 		/* Added first: what is not there cannot be removed, and what is there stays. */
 		fprintf(to, "add table %s " NETWORK_TABLE "\n", family);
 		fprintf(to, "add chain %s " NETWORK_TABLE " %s\n", family, chain);
@@ -321,7 +323,7 @@ void network_rules_remove(const char *name, uint32_t group, bool bridged, FILE *
 		fprintf(to, "delete chain %s " NETWORK_TABLE " %s\n", family, chain);
 	}
 	for (int i = FOUR; i <= SIX && bridged; i++) {
-		chain_name(chain, sizeof(chain), name, group, i == SIX ? "6" : "4");
+		network_rules_name(chain, sizeof(chain), name, group, i == SIX ? "6" : "4");
 		fprintf(to,
 			"add set bridge " NETWORK_TABLE
 			" %s { typeof iifname . ether saddr . %s saddr; }\n"

@@ -18,6 +18,10 @@
 #define NETWORK_GUARD "forward-guard" /* and 4 or 6 */
 #define NETWORK_CHAINS 5
 
+/* The name of a chain, or of a port's set ("4", "6"), of the network of that name and number. */
+void network_rules_name(char *out, size_t size, const char *name, uint32_t group,
+	const char *what);
+
 /* Commands that make the rules, whether or not some are there already. */
 void network_rules(const struct network *net, FILE *to);
 

@@ -22,6 +22,15 @@ void lease_link(const struct lease *lease, char out[IFNAMSIZ])
 	snprintf(out, IFNAMSIZ, "lb%.8s", lease->box.id);
 }
 
+void lease_mac(const struct lease *lease, uint8_t mac[6])
+{
+	uint32_t n = lease->bridge[0] ? (uint32_t)lease->slot : lease->group;
+	const uint8_t all[6] = { 0x02, 0x6c, (uint8_t)(n >> 24), (uint8_t)(n >> 16),
+		(uint8_t)(n >> 8), (uint8_t)n };
+
+	memcpy(mac, all, sizeof(all));
+}
+
 static void network_path(char out[64], const char *network)
 {
 	snprintf(out, 64, "leases/%.32s", network);
@@ -179,25 +188,19 @@ void lease_free(const struct place *place, const struct lease *lease)
 
 /* ---- all of them ------------------------------------------------------------------------------ */
 
-static DIR *open_dir(const struct place *place, const char *path)
-{
-	int fd = openat(place->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir)
-		own_fd_close(&fd);
-	return dir;
-}
-
 int lease_each_network(const struct place *place,
 	int (*each)(const struct place *place, const char *network, void *arg), void *arg)
 {
 	struct dirent *entry;
 	int answer = 0;
-	DIR *dir = open_dir(place, "leases");
+	int fd = openat(place->dir, "leases", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (!dir)
-		return 0;
+	if (!dir) {
+		answer = fd < 0 && errno == ENOENT ? 0 : -1;
+		own_fd_close(&fd);
+		return answer;
+	}
 	while (!answer && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "lock") != 0)
 			answer = each(place, entry->d_name, arg);
@@ -214,6 +217,12 @@ static int visit_network(const struct place *place, const char *network, void *a
 {
 	const struct visit *visit = arg;
 	return lease_each(place, network, visit->each, visit->arg);
+}
+
+/* It went meanwhile, or is none of ours. Other errors leave it open whether it is one. */
+static bool is_no_lease(int err)
+{
+	return err == ENOENT || err == EBADMSG || err == EFBIG || err == EISDIR;
 }
 
 int lease_each(const struct place *place, const char *network,
@@ -233,19 +242,22 @@ int lease_each(const struct place *place, const char *network,
 		return lease_each_network(place, visit_network, &visit);
 	network_path(path, network);
 	OWN_FD dir = openat(place->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	while (dir >= 0 && (n = getdents64(dir, buffer.bytes, sizeof(buffer.bytes))) > 0) {
+	if (dir < 0)
+		return errno == ENOENT ? 0 : -1;
+	while ((n = getdents64(dir, buffer.bytes, sizeof(buffer.bytes))) > 0) {
 		for (ssize_t at = 0; at < n;) {
 			struct dirent64 *entry = (void *)(buffer.bytes + at);
 			at += entry->d_reclen;
-			if (!text_to_u64(entry->d_name, UINT32_MAX, &slot) ||
-				lease_read(place, network, slot, &lease) < 0)
+			if (!text_to_u64(entry->d_name, UINT32_MAX, &slot))
 				continue;
-			int answer = each(place, &lease, arg);
+			int answer = lease_read(place, network, slot, &lease) == 0
+				? each(place, &lease, arg)
+				: is_no_lease(errno) ? 0 : -1;
 			if (answer)
 				return answer;
 		}
 	}
-	return 0;
+	return n < 0 ? -1 : 0;
 }
 
 /* ---- the box's own note of it -------------------------------------------------------------- */

@@ -34,6 +34,13 @@ struct lease {
 void lease_link(const struct lease *lease, char out[IFNAMSIZ]);
 
 /*
+ * The hardware address of the box's end. On a link of two ends nobody asks for one: the kernel
+ * takes its own for the other's, so both are the same. On a bridge it follows from the place in
+ * the network.
+ */
+void lease_mac(const struct lease *lease, uint8_t mac[6]);
+
+/*
  * Takes the place. Returns 0, or -1 with `f`; f->err is EEXIST when somebody has it.
  */
 int lease_take(const struct place *place, const struct lease *lease, struct fail *f);
@@ -44,11 +51,11 @@ int lease_read(const struct place *place, const char *network, uint64_t slot, st
 void lease_free(const struct place *place, const struct lease *lease);
 
 /* Calls `each` for every lease of the network (of all networks, with NULL) until it is not
- * 0; answers what it answered last. */
+ * 0; answers what it answered last. -1 when not all could be read: there may be more. */
 int lease_each(const struct place *place, const char *network,
 	int (*each)(const struct place *place, const struct lease *lease, void *arg), void *arg);
 
-/* Calls `each` with the name of every network that has a directory. */
+/* Calls `each` with the name of every network that has a directory; answers as lease_each(). */
 int lease_each_network(const struct place *place,
 	int (*each)(const struct place *place, const char *network, void *arg), void *arg);
 
