@@ -3,6 +3,7 @@
 
 #include "lib/base/fdio.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -86,8 +87,10 @@ bool probe_can_subnet(const struct probe_of *of, char *why, size_t size)
 	char words[2][46];
 	bool free = true;
 
-	if (getifaddrs(&all) < 0)
-		return true;
+	if (getifaddrs(&all) < 0) {
+		snprintf(why, size, "the host's addresses cannot be read: %s", strerror(errno));
+		return false;
+	}
 	for (const struct ifaddrs *one = all; one && free; one = one->ifa_next) {
 		struct address address;
 		unsigned bits;

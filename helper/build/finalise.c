@@ -89,8 +89,7 @@ static void raise_limits(const struct plan *plan)
 			want->hard <= now.rlim_max)
 			continue;
 		now.rlim_max = want->hard;
-		if (setrlimit(i, &now) < 0)
-			continue;
+		setrlimit(i, &now);
 	}
 }
 
