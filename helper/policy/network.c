@@ -127,8 +127,8 @@ static const char *const special[] = { "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"
 static const char *reaches_special(const struct address *address, unsigned bits)
 {
 	const struct item own = { .address = *address, .bits = bits };
-	struct clause ignored;
-	struct item item;
+	struct clause ignored = { 0 };
+	struct item item = { 0 };
 
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
 		if (network_parse_cidr(&item.address, &item.bits, special[i], &ignored) &&
