@@ -53,6 +53,13 @@ static int begin_note(struct keeper *k, struct fail *f)
 	return write_note(k, f);
 }
 
+static int note_init(struct keeper *k, struct fail *f)
+{
+	if (note_process_of(k->build.init_pid, &k->note.init) < 0)
+		return fail_sys(f, "look at init", k->box.id);
+	return write_note(k, f);
+}
+
 /* Moving processes takes the kernel long; init needs about that time for its own work. */
 static int while_init_builds(struct keeper *k, const struct session_login *login,
 	int64_t deadline_ms, char **was, struct fail *f)
@@ -91,12 +98,7 @@ static int build_box(struct keeper *k, const struct session_login *login, int64_
 		box_cgroup_make(&k->cgroup, k->plan, k->box.id, f) < 0 || make_userns(k, f) < 0 ||
 		build_start(&k->build, k->plan, k->box.id, &k->network, init_live, f) < 0)
 		return -1;
-	if (note_process_of(k->build.init_pid, &k->note.init) < 0 || write_note(k, f) < 0) {
-		fail_sys(f, "write note", k->box.id);
-		build_abandon(&k->build);
-		return -1;
-	}
-	if (while_init_builds(k, login, deadline_ms, was, f) < 0) {
+	if (note_init(k, f) < 0 || while_init_builds(k, login, deadline_ms, was, f) < 0) {
 		build_hear_cause(&k->build, f);
 		build_abandon(&k->build);
 		return -1;

@@ -21,10 +21,13 @@ int note_process_of(pid_t pid, struct note_process *out)
 		return -1;
 	char *at = strrchr(stat, ')');
 	/* What has ended and waits for its parent has nothing left, and may wait for ever. */
-	if (at && (text_starts(at, ") Z") || text_starts(at, ") X")))
+	if (at && (text_starts(at, ") Z") || text_starts(at, ") X"))) {
+		errno = ESRCH;
 		return -1;
+	}
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
+	errno = EINVAL;
 	if (!at)
 		return -1;
 	at++;

@@ -27,7 +27,7 @@ struct note {
 	struct note_process keeper, init;
 };
 
-/* Fills pid and start time of a living process; -1 when there is none. */
+/* Fills pid and start time of a living process; -1 and errno, ESRCH when it has ended. */
 int note_process_of(pid_t pid, struct note_process *out);
 
 /* Whether that very process is still there; one that its parent has not waited for is not. */

@@ -30,12 +30,16 @@ SWEPT = "/run/loginbox/swept"
 
 
 class Case:
-    def __init__(self, call, number, what):
-        self.call, self.number, self.what = call, number, what
+    """One call that fails, or that its process dies at; late names a call whose caller hears
+    of its result 0.3 s later than all others."""
 
-    def option(self):
+    def __init__(self, call, number, what, late=None):
+        self.call, self.number, self.what, self.late = call, number, what, late
+
+    def options(self):
         how = "signal=KILL" if self.what == DEATH else f"error={self.what}"
-        return f"inject={self.call}:{how}:when={self.number}"
+        late = ["-e", f"inject={self.late}:delay_exit=300000"] if self.late else []
+        return ["-e", f"inject={self.call}:{how}:when={self.number}", *late]
 
     def __str__(self):
         return f"{self.what} at {self.call} {self.number}"
@@ -98,7 +102,7 @@ class Run:
     """One login under one fault: what its program was like, or that there was none."""
 
     def __init__(self, command, case, trace=None):
-        options = ["-e", case.option()] if case else []
+        options = case.options() if case else []
         # Injected and shown calls are few; the trace of a normal run counts all.
         shown = ["-o", trace] if trace else ["-o", "/dev/null"]
         words = ["strace", "-f", "-q", *shown, *options, *command]

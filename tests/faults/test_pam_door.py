@@ -82,6 +82,15 @@ def each_failure_says_its_own_words():
         equal(faults.no_process_left(), [], f"{call}: processes left behind")
 
 
+@test
+def an_init_that_failed_before_its_keeper_looked_is_the_cause():
+    """The keeper hears late that it has a child, which has ended by then."""
+    run = faults.Run(command(), faults.Case("sethostname", "1+", "EPERM", late="clone3"))
+    equal(run.seen, None, "nothing ran")
+    contains("\n".join(run.log.ours()), "host name", "the log says what init failed in")
+    equal(faults.no_process_left(), [], "processes left behind")
+
+
 if __name__ == "__main__":
     # libpam takes this one where it cannot read the service's own file.
     if attack.host.has_product():

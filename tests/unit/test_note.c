@@ -201,6 +201,8 @@ static void a_process_that_is_gone_is_gone(void)
 	siginfo_t info;
 	CHECK_NUMBER(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	CHECK(!note_process_lives(&child));
+	CHECK_NUMBER(note_process_of(pid, &child), -1);
+	CHECK_NUMBER(errno, ESRCH);
 	waitpid(pid, NULL, 0);
 	CHECK(!note_process_lives(&child));
 	CHECK_NUMBER(note_process_of(pid, &child), -1);
