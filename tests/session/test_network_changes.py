@@ -104,6 +104,17 @@ def ipv6_is_added_and_taken_away_under_living_boxes():
 
 
 @untouched
+def a_users_one_address_stays_with_the_box_of_the_earlier_text():
+    policy()
+    with net.living("alice") as (alice,):
+        policy("mtu = 1400")
+        refused("alice", f"10.77.0.3 is taken by box {alice.facts['id']} of uid 2001")
+        net.run("loginbox", "kill", alice.facts["id"])
+        with net.living("alice") as (again,):
+            equal(again.addresses()["inet"], "10.77.0.3/32", "the address")
+
+
+@untouched
 def two_bridges_never_have_one_subnet():
     policy("bridge = br0")
     with net.living("alice") as (alice,):
