@@ -37,22 +37,14 @@ static bool is_hosts_own(const char *path)
  */
 static int resolve(struct tree *t, const struct setting *s, char *path, size_t size, struct fail *f)
 {
-	char real[1024], above[1024];
+	char real[1024];
 
 	if (tree_is_in_home(t, path))
 		return 0;
-	if (path_find_directory(path, real, sizeof(real)))
+	if (path_find_way(path, PATH_ANYWHERE, real, sizeof(real)))
 		return text_copy(path, size, real) ? 0 : refuse(s, f, "it is too long");
-	if (errno != ENOTDIR)
-		return 0; /* absent, or what the build will say */
-	/* A file: its directory by its real name. */
-	word_parent(path, above, sizeof(above));
-	if (!path_find_directory(above, real, sizeof(real)))
-		return 0;
-	char *name = strrchr(path, '/');
-	struct text words = text_in(above, sizeof(above));
-	text_add(&words, "%s%s", strcmp(real, "/") == 0 ? "" : real, name);
-	return !words.cut && text_copy(path, size, above) ? 0 : refuse(s, f, "it is too long");
+	/* What the build will say. */
+	return errno == ENAMETOOLONG ? refuse(s, f, "it is too long") : 0;
 }
 
 /* In what shows all of the host, or its /run: the state is in no box, and /proc is the box's. */

@@ -22,7 +22,7 @@ static void follow_links(const struct tree *t, char *path, size_t size)
 	char real[1024];
 
 	if ((t->kind == ROOT_HOST || t->kind == ROOT_MIRROR) && !tree_is_in_home(t, path) &&
-		path_find(path, PATH_LOCAL_WAY, real, sizeof(real)))
+		path_find_way(path, PATH_LOCAL_WAY, real, sizeof(real)))
 		text_copy(path, size, real);
 }
 

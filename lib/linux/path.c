@@ -311,3 +311,23 @@ bool path_find_directory(const char *path, char *out, size_t size)
 {
 	return path_find(path, PATH_ANYWHERE, out, size);
 }
+
+bool path_find_way(const char *path, enum path_where where, char *out, size_t size)
+{
+	char above[PATH_MAX], real[PATH_MAX];
+
+	if (!text_copy(above, sizeof(above), path))
+		return errno = ENAMETOOLONG, false;
+	while (!path_find(above, where, real, sizeof(real))) {
+		if ((errno != ENOENT && errno != ENOTDIR) || !above[0])
+			return false;
+		go_up(above);
+		if (!above[0])
+			break;
+	}
+	struct text t = text_in(out, size);
+	text_add(&t, "%s%s", above[0] && strcmp(real, "/") != 0 ? real : "", path + strlen(above));
+	if (t.cut)
+		return errno = ENAMETOOLONG, false;
+	return t.len > 0 || text_copy(out, size, "/");
+}

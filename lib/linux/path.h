@@ -46,4 +46,10 @@ enum path_where {
  */
 bool path_find(const char *path, enum path_where where, char *out, size_t size);
 
+/*
+ * path_find() of as much of `path` as is directories: what follows them, a file or what is not
+ * there, keeps its name. False when something else than that ended the way; errno says what.
+ */
+bool path_find_way(const char *path, enum path_where where, char *out, size_t size);
+
 #endif

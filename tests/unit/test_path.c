@@ -162,6 +162,43 @@ static void a_directory_is_found_behind_roots_links(void)
 	dir_end();
 }
 
+static const char *find_way(const char *name)
+{
+	static char out[PATH_MAX];
+
+	if (!path_find_way(dir_path(name), PATH_ANYWHERE, out, sizeof(out)))
+		return strerror(errno);
+	return dir_short(out);
+}
+
+static void a_way_is_found_as_far_as_there_are_directories(void)
+{
+	char out[PATH_MAX];
+
+	if (!dir_begin())
+		return;
+	make_all();
+	CHECK(symlink("loop", dir_path("loop")) == 0);
+	CHECK(symlink("/", dir_path("top")) == 0);
+	CHECK_TEXT(find_way("d/link"), "T/d/e");
+	CHECK_TEXT(find_way("d/link/file"), "T/d/e/file");
+	CHECK_TEXT(find_way("d/link/none/x"), "T/d/e/none/x");
+	CHECK_TEXT(find_way("d/link/file/x"), "T/d/e/file/x");
+	CHECK_TEXT(find_way("d/e/link"), "T/d/e/link");
+	CHECK_TEXT(find_way("loop/x"), strerror(ELOOP));
+	CHECK(path_find_way("/", PATH_ANYWHERE, out, sizeof(out)) && strcmp(out, "/") == 0);
+	CHECK(path_find_way(dir_path("top"), PATH_ANYWHERE, out, sizeof(out)) && strcmp(out, "/") == 0);
+	CHECK(path_find_way("/no-such-name/x", PATH_ANYWHERE, out, sizeof(out)));
+	CHECK_TEXT(out, "/no-such-name/x");
+	CHECK(!path_find_way("relative/x", PATH_ANYWHERE, out, sizeof(out)));
+	CHECK(!path_find_way("/no-such-name/x", PATH_ANYWHERE, out, 5));
+
+	/* Behind somebody else's link nothing is looked for. */
+	CHECK(chown(dir_path("d"), 1000, 0) == 0);
+	CHECK_TEXT(find_way("d/link/none"), strerror(ELOOP));
+	dir_end();
+}
+
 int main(void)
 {
 	RUN(what_is_roots_alone_is_opened);
@@ -171,5 +208,6 @@ int main(void)
 	RUN(only_regular_files_are_files);
 	RUN(dots_and_relative_names_are_refused);
 	RUN(a_directory_is_found_behind_roots_links);
+	RUN(a_way_is_found_as_far_as_there_are_directories);
 	return test_end();
 }
