@@ -3,6 +3,7 @@
  * --here, whether this host can do what it wants; with --run, whether it keeps its promises.
  */
 #include "helper/admin/admin.h"
+#include "helper/admin/check_logins.h"
 #include "helper/admin/expect.h"
 #include "helper/admin/probes.h"
 #include "helper/admin/screen.h"
@@ -51,6 +52,7 @@ static int look(struct check *c)
 		policy_warn(c->policy, &report, &f) == 0) {
 		for (size_t i = 0; i < report.n; i++)
 			add_line(c, SEVERITY_WARNING, report.lines[i]);
+		check_logins(c->policy, &c->found);
 		if (c->here) {
 			screen_busy("asking this kernel ...");
 			probes_run(c->policy, &c->found);

@@ -176,11 +176,21 @@ static bool wants_binds(const struct probe_of *of)
 	return of->box->all.n_labelled > 0;
 }
 
+/* As a login opens it: links to directories that root made are followed, others never. */
+static int look_at_source(const char *source)
+{
+	char real[2048];
+	struct stat st;
+
+	if (!path_find_way(source, PATH_ANYWHERE, real, sizeof(real)) || lstat(real, &st) < 0)
+		return errno;
+	return S_ISLNK(st.st_mode) ? ELOOP : 0;
+}
+
 /* Sources with tokens, and optional ones, are a login's matter. */
 static bool can_binds(const struct probe_of *of, char *why, size_t size)
 {
 	char source[1024];
-	struct stat st;
 
 	for (size_t i = 0; i < of->box->all.n_labelled; i++) {
 		const struct setting *s = of->box->all.labelled[i];
@@ -189,9 +199,10 @@ static bool can_binds(const struct probe_of *of, char *why, size_t size)
 			memchr(s->text, '%', n) || n >= sizeof(source))
 			continue;
 		snprintf(source, sizeof(source), "%.*s", (int)n, s->text);
-		if (stat(source, &st) == 0)
+		int err = look_at_source(source);
+		if (!err)
 			continue;
-		snprintf(why, size, "bind.%s: %s: %s", s->label, source, strerror(errno));
+		snprintf(why, size, "bind.%s: %s: %s", s->label, source, strerror(err));
 		return false;
 	}
 	return true;

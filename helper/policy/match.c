@@ -139,6 +139,25 @@ enum match match_rule(const struct rule *rule, const struct request *request, ch
 	return rhost ? match_rhost(rhost, request, why, size) : MATCH_YES;
 }
 
+bool match_may_take(const struct rule *rule, const struct account *account)
+{
+	const struct request request = { .account = *account };
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		const struct setting *s = rule->says.by_key[asked[i].key];
+		if (asked[i].key != KEY_RULE_SERVICE && asked[i].key != KEY_RULE_RUSER && s &&
+			!list_fits(s, &request, asked[i].fits))
+			return false;
+	}
+	return true;
+}
+
+bool match_is_of_any_login(const struct rule *rule)
+{
+	return !rule->says.by_key[KEY_RULE_SERVICE] && !rule->says.by_key[KEY_RULE_RUSER] &&
+		!rule->says.by_key[KEY_RULE_RHOST];
+}
+
 bool match_exempt(const struct policy *policy, const struct account *account, char *why,
 	size_t size)
 {

@@ -274,6 +274,22 @@ int plan_make_box(struct plan *out, const struct policy *policy, const struct re
 	return 0;
 }
 
+int plan_make_tree(struct plan *out, const struct policy *policy, const struct account *account,
+	const struct box *box, struct fail *f)
+{
+	struct plan plan = { .account = account, .verdict = VERDICT_BOX };
+
+	fill_global(&plan, policy);
+	text_copy(plan.box, sizeof(plan.box), box->name);
+	plan.no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
+	if (fill_names(&plan, box, f) < 0 || plan_tree(&plan, box, f) < 0) {
+		plan_free(&plan);
+		return -1;
+	}
+	*out = plan;
+	return 0;
+}
+
 int plan_add_step(struct plan *plan, struct step step, struct fail *f)
 {
 	struct step *steps = reallocarray(plan->steps, plan->n_steps + 1, sizeof(*steps));

@@ -197,6 +197,13 @@ int plan_make(struct plan *out, const struct policy *policy, const struct reques
 int plan_make_box(struct plan *out, const struct policy *policy, const struct request *request,
 	const char *box, struct fail *f);
 
+/*
+ * The steps of a box's tree for an account, and nothing else, as `check` looks at them before
+ * anybody logs in. `policy` and `account` must outlive the plan.
+ */
+int plan_make_tree(struct plan *out, const struct policy *policy, const struct account *account,
+	const struct box *box, struct fail *f);
+
 /* Appends one step; strings are copied. NULL counts as "". Returns -1 out of memory. */
 int plan_add_step(struct plan *plan, struct step step, struct fail *f);
 

@@ -83,30 +83,53 @@ static int find_group_name(gid_t gid, char **name)
 	return *name ? 0 : ENOMEM;
 }
 
-int account_find_group(const char *name, gid_t *gid, struct fail *f)
+/* The group's entry, whose texts are in *buffer. */
+static int find_group(const char *name, struct group *group, char **buffer, struct fail *f)
 {
-	OWN_STR buffer = NULL;
 	size_t size = 0;
-	struct group group, *found = NULL;
+	struct group *found = NULL;
 	int err;
 
 	do {
-		if (!bigger(&buffer, &size))
+		if (!bigger(buffer, &size))
 			return fail_err(f, ENOMEM, "look up group", name);
 		do {
 			errno = 0;
-			err = getgrnam_r(name, &group, buffer, size, &found);
+			err = getgrnam_r(name, group, *buffer, size, &found);
 		} while (err == EINTR);
 	} while (err == ERANGE);
 	if (err == 0 && !found)
 		err = errno;
-	if (found) {
-		*gid = found->gr_gid;
+	if (found)
 		return 0;
-	}
 	if (means_unknown(err))
 		return fail_say(f, FAIL_UNKNOWN, "look up group", name, "no such group");
 	return fail_err(f, err, "look up group", name);
+}
+
+int account_find_group(const char *name, gid_t *gid, struct fail *f)
+{
+	OWN_STR buffer = NULL;
+	struct group group;
+
+	if (find_group(name, &group, &buffer, f) < 0)
+		return -1;
+	*gid = group.gr_gid;
+	return 0;
+}
+
+int account_members(const char *group, size_t max, account_each *each, void *context,
+	struct fail *f)
+{
+	OWN_STR buffer = NULL;
+	struct group found;
+
+	if (find_group(group, &found, &buffer, f) < 0)
+		return -1;
+	for (size_t i = 0; i < max && found.gr_mem[i]; i++)
+		if (each(found.gr_mem[i], context, f) < 0)
+			return -1;
+	return 0;
 }
 
 /* Each gid once, in the order they came. */

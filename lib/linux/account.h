@@ -40,6 +40,16 @@ int account_by_uid(struct account *out, uid_t uid, struct fail *f);
  */
 int account_find_group(const char *name, gid_t *gid, struct fail *f);
 
+/*
+ * The names that the group's own entry lists as members, at most `max` of them, each handed to
+ * `each` with `context`; whoever has it as primary group is not among them. `each` may ask
+ * for accounts itself; it returns -1, with the reason in `f`, to end with that. An unknown
+ * group is FAIL_UNKNOWN.
+ */
+typedef int account_each(const char *name, void *context, struct fail *f);
+int account_members(const char *group, size_t max, account_each *each, void *context,
+	struct fail *f);
+
 /* Frees what the account owns and empties it. */
 void account_free(struct account *account);
 
