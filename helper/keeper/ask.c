@@ -1,5 +1,6 @@
 #include "helper/keeper/ask.h"
 
+#include "helper/keeper/patience.h"
 #include "helper/keeper/verdict.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
@@ -115,13 +116,15 @@ void ask_accept_guest(struct keeper *k)
 {
 	struct ucred who;
 	socklen_t size = sizeof(who);
-	OWN_FD peer = accept4(k->build.ctl, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int peer = accept4(k->build.ctl, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (peer < 0 || getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 ||
-		(who.uid != 0 && who.uid != k->box.uid))
+		(who.uid != 0 && who.uid != k->box.uid)) {
+		patience_close(&peer);
 		return;
-	own_fd_close(&k->guest);
-	k->guest = take_fd(&peer);
+	}
+	patience_close(&k->guest);
+	k->guest = peer;
 	k->guest_ms = fdio_now_ms();
 }
 
@@ -129,12 +132,14 @@ void ask_hear_guest(struct keeper *k)
 {
 	struct wire_head ask;
 	struct fail f = { 0 };
-	OWN_FD peer = take_fd(&k->guest);
-	ssize_t n = fdio_recv(peer, &ask, sizeof(ask), NULL, NULL, fdio_now_ms() + 1, &f);
+	int peer = take_fd(&k->guest);
 
+	patience_begin();
+	ssize_t n = fdio_recv(peer, &ask, sizeof(ask), NULL, NULL, fdio_now_ms() + 1, &f);
+	patience_end();
 	if (n == sizeof(ask) && wire_is_any(&ask, WIRE_STATUS))
 		tell_state(k, peer);
 	else if (n == sizeof(ask) && wire_is_any(&ask, WIRE_KILL))
 		life_end(k);
+	patience_close(&peer);
 }
-

@@ -1,5 +1,6 @@
 #include "helper/keeper/log.h"
 
+#include "helper/keeper/patience.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 
@@ -15,6 +16,7 @@
 #define TOKENS_A_SECOND 200
 #define UID_NOBODY 65534
 #define AT_ONCE 64 /* before the keeper looks at its other descriptors again */
+#define LONG_MS 20 /* the same when they take long */
 
 void log_start(struct log *log, int inside)
 {
@@ -124,12 +126,16 @@ void log_pump(struct log *log)
 {
 	char bytes[MESSAGE_MAX];
 	struct ucred who;
+	int64_t end_ms = fdio_now_ms() + LONG_MS;
 
 	if (log->inside < 0)
 		return;
 	refill(log);
-	for (int i = 0; i < AT_ONCE; i++) {
+	for (int i = 0; i < AT_ONCE && fdio_now_ms() < end_ms; i++) {
+		/* What comes along is closed by this. */
+		patience_begin();
 		ssize_t n = receive(log->inside, bytes, sizeof(bytes), &who);
+		patience_end();
 		if (n < 0)
 			return;
 		if (!log->tokens) {
@@ -144,6 +150,6 @@ void log_pump(struct log *log)
 void log_stop(struct log *log)
 {
 	log_pump(log);
-	own_fd_close(&log->inside);
+	patience_close(&log->inside);
 	own_fd_close(&log->host);
 }

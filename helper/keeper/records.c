@@ -84,6 +84,7 @@ static void start_writer(struct records *records)
 	memmove(records->waiting, records->waiting + 1, records->n * sizeof(record));
 	pid_t pid = fork();
 	if (pid == 0) {
+		signal(SIGALRM, SIG_DFL); /* patience.h has taken it */
 		alarm(WRITER_S);
 		write_record(records, &record);
 		_exit(0);

@@ -1,5 +1,6 @@
 #include "helper/keeper/session.h"
 
+#include "helper/keeper/patience.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/sys.h"
@@ -12,7 +13,7 @@
 
 static void close_all(struct session *s)
 {
-	own_fd_close(&s->sock);
+	patience_close(&s->sock);
 	own_fd_close(&s->process);
 	own_fd_close(&s->cwd);
 	for (size_t i = 0; i < NS_COUNT; i++)
@@ -126,7 +127,7 @@ static void send_back(struct sessions *all, struct session *s)
 
 void session_left(struct sessions *all)
 {
-	own_fd_close(&all->leaving);
+	patience_close(&all->leaving);
 	own_fd_close(&all->leaver);
 }
 
@@ -139,13 +140,15 @@ static bool hear(struct sessions *all, struct session *s)
 	struct wire_head word;
 	struct ucred who;
 	struct fail f = { 0 };
-	ssize_t n = fdio_recv(s->sock, &word, sizeof(word), NULL, &who, fdio_now_ms() + 1, &f);
 
+	patience_begin();
+	ssize_t n = fdio_recv(s->sock, &word, sizeof(word), NULL, &who, fdio_now_ms() + 1, &f);
+	patience_end();
 	/* Too long a message is a forger's: it must not cost the opener the way back. */
 	if (n < 0 && (f.err == ETIMEDOUT || f.err == EMSGSIZE))
 		return false;
 	if (n <= 0) {
-		own_fd_close(&s->sock);
+		patience_close(&s->sock);
 		return false;
 	}
 	if (n != sizeof(word) || !wire_is(&word, WIRE_CLOSE) || who.uid != 0 || who.pid != s->pid)

@@ -118,10 +118,13 @@ ssize_t fdio_recv(int sock, void *bytes, size_t size, struct fdio_fds *fds, stru
 		char room[CMSG_SPACE(sizeof(int) * FDIO_FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct iovec part = { .iov_base = bytes, .iov_len = size };
+	/* No room for descriptors that nobody wants: one that is taken must be closed, and a file
+	 * system of the sender's may let close(2) wait. What the kernel drops it does not. */
+	const size_t room = fds ? sizeof(control.room) : who ? CMSG_SPACE(sizeof(*who)) : 0;
 	struct msghdr msg = { .msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
+		.msg_control = room ? control.room : NULL,
+		.msg_controllen = room };
 	ssize_t n;
 
 	if (fds)
@@ -142,7 +145,7 @@ ssize_t fdio_recv(int sock, void *bytes, size_t size, struct fdio_fds *fds, stru
 		return fail_sys(f, "receive message", "");
 
 	take_control(&msg, fds, who);
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+	if (msg.msg_flags & (MSG_TRUNC | (fds ? MSG_CTRUNC : 0))) {
 		if (fds)
 			fdio_fds_close(fds);
 		return fail_err(f, EMSGSIZE, "receive message", "");
