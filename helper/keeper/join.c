@@ -6,6 +6,7 @@
 #include "helper/state/sweep.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/cgroup.h"
 
 #include <errno.h>
 #include <string.h>
@@ -160,6 +161,10 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 
 	if (place_open(&place, f) < 0)
 		return -1;
+	/* Who asks for another's session (sudo -u) must not stop this one with the other's lock.
+	 * A process that becomes the session stays where it was. */
+	if (login->helper_ends)
+		cgroup_leave_tenants();
 	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
 	if (lock < 0)
 		return -1;

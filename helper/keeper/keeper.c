@@ -12,6 +12,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/cgroup.h"
 #include "lib/linux/sys.h"
 #include "lib/linux/userns.h"
 
@@ -181,6 +182,9 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	title_set("loginbox-keeper");
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
 	k->build.lock = lock;
+	/* The rules of a network have a lock that all users share. */
+	if (k->plan->net == PLAN_NET_NAMED)
+		cgroup_leave_tenants();
 	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {
 		int sock = k->sessions.n ? k->sessions.at[0].sock : login->sock;

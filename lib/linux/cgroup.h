@@ -135,6 +135,10 @@ void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, 
  */
 void cgroup_leave(void);
 
+/* The same at once, where the group or one above it belongs to another than root (delegation of
+ * cgroups(7)): before the process takes what others wait for. Costs little where it does not. */
+void cgroup_leave_tenants(void);
+
 /* Removes the empty group from every hierarchy. Returns whether it is gone. */
 bool cgroup_remove(const struct cgroup_host *host, const char *path);
 

@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int cgroup_open(const struct cgroup_host *host, const char *path)
@@ -110,6 +111,43 @@ void cgroup_leave(void)
 	for (int c = 0; c < CGROUP_CONTROLLERS; c++)
 		leave_one(host.v1[c], was, c == CGROUP_IO ? "blkio" : cgroup_names[c]);
 	cgroup_host_close(&host);
+}
+
+/* Whether the group, or one above it, is another's than root's. */
+static bool is_tenants(int root, const char *was, const char *controller)
+{
+	OWN_STR copy = strdup(was);
+	const char *path = root >= 0 && copy ? find_path(copy, controller) : NULL;
+	char part[1024];
+	struct stat st;
+
+	for (size_t n = 0; path && path[n]; n += path[n] == '/') {
+		n += strcspn(path + n, "/");
+		struct text t = text_in(part, sizeof(part));
+		text_add(&t, "%.*s", (int)n, path);
+		/* Where it cannot be found out it is left as well. */
+		if (t.cut || fstatat(root, part, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != 0)
+			return true;
+	}
+	return false;
+}
+
+void cgroup_leave_tenants(void)
+{
+	char was[4096];
+	struct cgroup_host host;
+
+	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0 ||
+		is_at_roots(was))
+		return;
+	cgroup_host_open(&host);
+	OWN_FD freezer = cgroup_open_root("freezer", CGROUP_SUPER_MAGIC);
+	bool leave = is_tenants(host.v2, was, "") || is_tenants(freezer, was, "freezer");
+	for (int c = 0; c < CGROUP_CONTROLLERS && !leave; c++)
+		leave = is_tenants(host.v1[c], was, c == CGROUP_IO ? "blkio" : cgroup_names[c]);
+	cgroup_host_close(&host);
+	if (leave)
+		cgroup_leave();
 }
 
 void cgroup_empty(const struct cgroup_host *host, unsigned used, const char *path)

@@ -4,6 +4,8 @@
 The host has groups of its own (tests/host --cgroups), on the hierarchies of this machine.
 """
 
+import contextlib
+import fcntl
 import glob
 import os
 import signal
@@ -349,6 +351,80 @@ def keeper_name(pid):
             return file.read().strip() == "loginbox-keeper"
     except OSError:
         return False
+
+
+NETWORK = "[network lab]\nsubnet = 10.77.0.0/16\nuids = 2000-2999\n"
+
+
+@contextlib.contextmanager
+def own_group():
+    """A group that is alice's own, as systemd delegates them, and its file of processes."""
+    top = TOP + "/unified" if os.path.exists(TOP + "/unified/cgroup.procs") else TOP
+    if not os.path.exists(top + "/cgroup.procs"):
+        raise report.Skip("this machine has no cgroup v2 hierarchy")
+    group = top + "/callers"
+    os.mkdir(group)
+    os.chown(group, 2001, 2001)
+    try:
+        with open(group + "/cgroup.procs", "w", encoding="ascii") as file:
+            yield group, lambda: (file.write("0"), file.flush())
+    finally:
+        freeze(group, "0")
+        wait_until(lambda: not read_procs(group), "the group is empty", 10)
+        os.rmdir(group)
+
+
+@contextlib.contextmanager
+def locked(name):
+    """The test has the lock of the state directory, and whoever wants it waits."""
+    with open(f"{host.STATE}/{name}", "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def waiting(name):
+    """Who has the lock's file open, as seen by the kernel's list of its descriptors."""
+    path = f"{host.STATE}/{name}"
+    return [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()
+            and any(os.path.realpath(fd) == path for fd in glob.glob(f"/proc/{pid}/fd/*"))]
+
+
+@test
+def whoever_waits_for_the_networks_lock_has_left_the_callers_own_group():
+    host.write_policy(f"{NETWORK}[box a]\nnetwork = lab\n{RULES.replace('box = b', 'box = a')}")
+    equal(ssh("bob", "echo in").stdout, "in\n", "the network is used")
+    # Who takes the rules away after the last box wants the lock as well.
+    wait_until(lambda: not run(["nft", "list", "ruleset"]).stdout, "the rules are gone", 20)
+    with own_group() as (group, join):
+        with locked("leases/lock"):
+            caller = subprocess.Popen(
+                ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", host.HELPER, "-c",
+                 "echo in; exec sleep 600"], stdout=subprocess.PIPE, text=True, preexec_fn=join)
+            keeper = wait_until(lambda: waiting("leases/lock"), "who wants the lock")[0]
+            contains(cgroup_of(keeper), "0::/\n", "the keeper's group")
+            contains(cgroup_of(caller.pid), "0::/callers", "the caller's")
+            freeze(group, "1")
+        with caller:
+            equal(ssh("bob", "echo in").stdout, "in\n", "another tenant, while it is frozen")
+            freeze(group, "0")
+            equal(caller.stdout.readline(), "in\n", "the caller, when it is not")
+            equal(run(["loginbox", "kill", "alice"]).returncode, 0, "the end of the box")
+    wait_until(lambda: not run(["nft", "list", "ruleset"]).stdout, "the rules are gone", 20)
+
+
+@test
+def who_waits_for_another_users_lock_has_left_the_callers_own_group():
+    policy("")
+    equal(ssh("bob", "echo in").stdout, "in\n", "bob has a lock")
+    with own_group() as (_, join):
+        with locked("lock/2002"):
+            caller = subprocess.Popen(["su", "bob", "-c", "echo in"], stdout=subprocess.PIPE,
+                                      text=True, preexec_fn=join)
+            helper = wait_until(lambda: waiting("lock/2002"), "who wants the lock")[0]
+            contains(cgroup_of(helper), "0::/\n", "the helper's group")
+            contains(cgroup_of(caller.pid), "0::/callers", "the caller's")
+        with caller:
+            equal(caller.stdout.readline(), "in\n", "the session")
 
 
 def main():
