@@ -79,6 +79,7 @@ static void __attribute__((noreturn)) run_unboxed(struct shell *s, char **argv)
 	const struct plan nobody = { .verdict = VERDICT_IGNORE, .account = &caller };
 	const char *const dirs[] = { s->caller->cwd, s->account.home, NULL };
 	char **env = s->caller->whole_env;
+	const bool forced = shell_is_forced(argv, env);
 
 	plan_shell_unboxed(shell, sizeof(shell), &s->account);
 	caller.gid = s->caller->rgid;
@@ -94,7 +95,8 @@ static void __attribute__((noreturn)) run_unboxed(struct shell *s, char **argv)
 		fail_err(&f, ENOMEM, "start shell", shell);
 		exit(end_failed(&f));
 	}
-	shell_forget(env, "SSH_ORIGINAL_COMMAND");
+	if (forced)
+		shell_forget(env, "SSH_ORIGINAL_COMMAND");
 	shell_name(env, shell);
 	sanitise_hear_terminal();
 	visit_become(&v, &program);
@@ -107,6 +109,7 @@ static int run_boxed(struct shell *s, char **argv)
 	const char *const dirs[] = { plan->workdir_first ? plan->workdir : s->caller->cwd,
 		s->caller->cwd, plan->workdir, s->account.home, NULL };
 	char **env = shell_environment(s->caller, &s->account, plan->home, plan->shell);
+	const bool forced = env && shell_is_forced(argv, env);
 	struct visit v = { .plan = plan,
 		.service = DOOR_NAME,
 		.had = s->caller->limits,
@@ -122,7 +125,7 @@ static int run_boxed(struct shell *s, char **argv)
 
 	if (!program.argv)
 		fail_err(&f, ENOMEM, "start shell", plan->shell);
-	else
+	else if (forced)
 		shell_forget(env, "SSH_ORIGINAL_COMMAND");
 	say_begin();
 	int entered = fail_is_set(&f) ? -1 : visit_enter(&v, &f);
@@ -227,10 +230,12 @@ static void __attribute__((noreturn)) exec_last(const char *shell, char **argv)
 {
 	extern char **environ;
 	struct fail f = FAIL_BY("shell");
+	const bool forced = shell_is_forced(argv, environ);
 	char **words = shell_words(shell, argv, environ);
 
 	setenv("SHELL", shell, 1);
-	unsetenv("SSH_ORIGINAL_COMMAND");
+	if (forced)
+		unsetenv("SSH_ORIGINAL_COMMAND");
 	signal(SIGXFSZ, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	if (!words)

@@ -48,12 +48,17 @@ static char *program_name(const char *shell, bool login)
 	return asprintf(&name, "-%s", base ? base + 1 : shell) < 0 ? NULL : name;
 }
 
+bool shell_is_forced(char *const *argv, char *const *env)
+{
+	return !argv[1] && argv[0][0] != '-' && value_of(env, "SSH_CONNECTION");
+}
+
 char **shell_words(const char *shell, char **argv, char *const *env)
 {
 	const char *asked = value_of(env, "SSH_ORIGINAL_COMMAND");
 	bool login = argv[0][0] == '-';
 
-	if (argv[1] || login || !value_of(env, "SSH_CONNECTION")) {
+	if (!shell_is_forced(argv, env)) {
 		argv[0] = program_name(shell, login);
 		return argv[0] ? argv : NULL;
 	}

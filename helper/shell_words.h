@@ -18,6 +18,12 @@
 char **shell_words(const char *shell, char **argv, char *const *env);
 
 /*
+ * Whether the helper itself is the forced command, so that SSH_ORIGINAL_COMMAND was meant for
+ * it. As the login shell that runs another forced command it hands the variable on.
+ */
+bool shell_is_forced(char *const *argv, char *const *env);
+
+/*
  * A boxed shell's environment, from nothing: passwd's, then what of the caller's may come
  * along. NULL out of memory.
  */

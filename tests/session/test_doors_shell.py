@@ -177,12 +177,12 @@ def a_name_twice_or_no_pair_does_not_come_along():
 
 # ---- forced commands ---------------------------------------------------------------------------
 
-def forced(*words, **options):
+def forced(*words, program=HELPER, **options):
     key = "/home/alice/.ssh/authorized_keys"
     with open(key, encoding="utf-8") as file:
         was = file.read()
     with open(key, "w", encoding="utf-8") as file:
-        file.write(f'command="{HELPER}" {was}')
+        file.write(f'command="{program}" {was}')
     try:
         return run(words, **options)
     finally:
@@ -217,6 +217,24 @@ def a_forced_command_serves_sftp_in_the_box():
         done = forced("sftp", "-q", "-b", "-", f"alice@{where}", input="ls /run/loginbox\n")
         equal(done.returncode, 0, f"status ({done.stderr})")
         contains(done.stdout, "/run/loginbox/box", f"what sftp sees through {where}")
+
+
+@test
+def another_forced_command_is_told_what_the_client_asked_for():
+    """As rrsync and gitolite need it: the login shell took the variable away from them."""
+    words = "echo asked=$SSH_ORIGINAL_COMMAND"
+    with LoginShell():
+        equal(forced("ssh", "alice@external", "a  b", program=words).stdout, "asked=a b\n", "shell door")
+        equal(forced("ssh", "alice@external", "exit 8").returncode, 8, "the helper by the helper")
+        host.switch_on("sshd")
+        try:
+            equal(forced("ssh", "alice@host", "a  b", program=words).stdout, "asked=a b\n",
+                  "both doors")
+            equal(forced("ssh", "alice@host", "exit 8").returncode, 8, "both, the helper by the helper")
+        finally:
+            host.switch_off("sshd")
+        done = with_policy("", lambda: forced("ssh", "alice@external", "a  b", program=words))
+        equal(done.stdout, "asked=a b\n", "without a box")
 
 
 # ---- what no box does --------------------------------------------------------------------------
