@@ -1,5 +1,6 @@
 #include "helper/shell.h"
 
+#include "helper/build/last.h"
 #include "helper/keeper/title.h"
 #include "helper/keeper/verdict.h"
 #include "helper/keeper/visit.h"
@@ -12,7 +13,6 @@
 #include "helper/state/policy_kept.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
-#include "lib/linux/fds.h"
 #include "lib/linux/path.h"
 #include "lib/linux/landlock.h"
 #include "lib/linux/rlimit.h"
@@ -226,7 +226,7 @@ static bool find_last(
 	return true;
 }
 
-static void __attribute__((noreturn)) exec_last(const char *shell, char **argv)
+static void __attribute__((noreturn)) exec_last(const char *shell, char **argv, int filter)
 {
 	extern char **environ;
 	struct fail f = FAIL_BY("shell");
@@ -236,13 +236,10 @@ static void __attribute__((noreturn)) exec_last(const char *shell, char **argv)
 	setenv("SHELL", shell, 1);
 	if (forced)
 		unsetenv("SSH_ORIGINAL_COMMAND");
-	signal(SIGXFSZ, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
 	if (!words)
 		fail_err(&f, ENOMEM, "run shell", shell);
-	else if (fds_close_from(3, &f) == 0)
-		execve(shell, words, environ);
-	fail_sys(&f, "run shell", shell);
+	else
+		last_exec(&(struct last_exec){ shell, words, environ, filter }, &f);
 	say_fail(&f);
 	_exit(EXIT_NO_EXEC);
 }
@@ -253,6 +250,7 @@ int shell_last(const struct caller *caller, char **argv)
 	struct marker marker;
 	char shell[SHELL_ROOM] = "";
 	bool lowered;
+	int filter = -1;
 
 	int inside = marker_read(&marker, &f);
 	if (inside == 0)
@@ -260,7 +258,9 @@ int shell_last(const struct caller *caller, char **argv)
 			"it is not set-user-ID root, or its mount says nosuid, and this is no box");
 	else if (inside > 0)
 		find_last(shell, sizeof(shell), &marker, caller->ruid, &f);
-	/* Before the limits: it opens files. */
+	/* Before the limits: they open files. */
+	if (!fail_is_set(&f) && marker.filter)
+		filter = marker_filter_open(&f);
 	if (!fail_is_set(&f) && marker.landlock)
 		landlock_as_mounted(&f);
 	for (int i = 0; !fail_is_set(&f) && i < PLAN_LIMITS; i++)
@@ -270,6 +270,6 @@ int shell_last(const struct caller *caller, char **argv)
 	if (marker.uid == caller->ruid && marker.workdir[0] == '/' && chdir(marker.workdir) < 0)
 		errno = 0;
 	if (!fail_is_set(&f))
-		exec_last(shell, argv);
+		exec_last(shell, argv, filter);
 	return end_failed(&f);
 }

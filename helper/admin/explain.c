@@ -6,6 +6,7 @@
 #include "helper/admin/explain.h"
 #include "helper/policy/match.h"
 #include "helper/policy/plan.h"
+#include "helper/policy/plan_limits.h"
 #include "helper/policy/policy.h"
 #include "lib/base/text.h"
 
@@ -144,6 +145,22 @@ static void print_capabilities(uint64_t set)
 	printf("%s\n", set ? "" : " none");
 }
 
+/* What the application never has, and the last exec gives the shell. */
+static void print_last(const struct plan *plan)
+{
+	bool any = plan->kills;
+
+	for (size_t i = 0; i < plan_limit_count; i++)
+		any |= plan->limits[plan_limit_keys[i].resource].last;
+	if (!any)
+		return;
+	printf("  last exec");
+	for (size_t i = 0; i < plan_limit_count; i++)
+		if (plan->limits[plan_limit_keys[i].resource].last)
+			printf(" %s", key_table[plan_limit_keys[i].key].name);
+	printf("%s\n", plan->kills ? " seccomp (what kills)" : "");
+}
+
 static void print_plan(const struct plan *plan)
 {
 	static const struct {
@@ -168,6 +185,7 @@ static void print_plan(const struct plan *plan)
 	print_capabilities(plan->capabilities);
 	printf("  home %s\n  workdir %s\n  shell %s\n", plan->home, plan->workdir,
 		*plan->shell ? plan->shell : "(none that the shell door would run)");
+	print_last(plan);
 	printf("steps\n");
 	plan_print(plan, stdout);
 }

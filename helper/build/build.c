@@ -104,7 +104,7 @@ static int await_groups(const struct box_cgroup *cgroup, int control, struct fai
 /* The inside process: everything up to RUN, then `live`. */
 static void __attribute__((noreturn))
 run_inside(const struct plan *plan, const char *id, struct build_network *network, int control,
-	const struct box_cgroup *cgroup, build_live *live)
+	const struct build *build, build_live *live)
 {
 	struct fail f = FAIL_BY("inside");
 	struct sync go;
@@ -113,10 +113,11 @@ run_inside(const struct plan *plan, const char *id, struct build_network *networ
 	/* A keeper that died before this call has closed the other end: nobody says RUN. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
 		fail_sys(&f, "prepare init", "");
-	else if (join_network(plan, &f) == 0 && build_inside(plan, id, &ends, &f) == 0 &&
+	else if (join_network(plan, &f) == 0 &&
+		build_inside(plan, id, build->last_filter, &ends, &f) == 0 &&
 		chdir("/") == 0 && renew_stdio(&f) == 0 &&
 		await_link(plan, network, control, ends.sysctls, &f) == 0)
-		await_groups(cgroup, control, &f);
+		await_groups(build->cgroup, control, &f);
 	own_fd_close(&ends.sysctls);
 	if (fail_is_set(&f)) {
 		report(control, SYNC_FAILED, NULL, &f);
@@ -148,10 +149,12 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct build_network *network, build_live *live, struct fail *f)
 {
 	const struct box_cgroup *cgroup = out->cgroup;
+	const struct build given = { .init = -1, .control = -1, .ctl = -1, .keep = -1,
+		.log_socket = -1, .cgroup = cgroup, .last_filter = out->last_filter,
+		.lock = out->lock };
 	int pair[2], pidfd = -1, lock = out->lock;
 
-	*out = (struct build){ .init = -1, .control = -1, .ctl = -1, .keep = -1,
-		.log_socket = -1, .cgroup = cgroup, .lock = lock };
+	*out = given;
 	OWN_FD keep = plan->keep_dir[0] ? keep_lock(plan, f) : -1;
 	if (plan->keep_dir[0] && keep < 0)
 		return -1;
@@ -178,16 +181,12 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 		own_fd_close(&ours);
 		/* Hung in a silent home or frozen, it would keep the user's next login waiting. */
 		own_fd_close(&lock);
-		run_inside(plan, id, network, theirs, cgroup, live);
+		run_inside(plan, id, network, theirs, &given, live);
 	}
-	*out = (struct build){ .init = pidfd,
-		.init_pid = pid,
-		.control = take_fd(&ours),
-		.ctl = -1,
-		.keep = take_fd(&keep),
-		.log_socket = -1,
-		.cgroup = cgroup,
-		.lock = lock };
+	out->init = pidfd;
+	out->init_pid = pid;
+	out->control = take_fd(&ours);
+	out->keep = take_fd(&keep);
 	if (connect_box(out, plan, network, f) == 0)
 		return 0;
 	build_abandon(out);

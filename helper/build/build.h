@@ -24,6 +24,8 @@ struct build {
 	int log_socket; /* the box's /dev/log, or -1 */
 	/* made before, the caller's: init waits in it for build_placed() */
 	const struct box_cgroup *cgroup;
+	/* the caller's: what a last exec will put on itself, or -1 */
+	int last_filter;
 	/* the caller's lock of the user, or -1: init, which may hang, has no part in it */
 	int lock;
 };

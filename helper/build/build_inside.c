@@ -74,11 +74,12 @@ static void let_go(struct inside *in)
 	free(in->made);
 }
 
-int build_inside(const struct plan *plan, const char *id, struct inside_ends *ends,
-	struct fail *f)
+int build_inside(const struct plan *plan, const char *id, int last_filter,
+	struct inside_ends *ends, struct fail *f)
 {
 	struct inside in = { .plan = plan,
 		.id = id,
+		.last_filter = last_filter,
 		.ctl = -1,
 		.log_socket = -1,
 		.sysctls = -1,

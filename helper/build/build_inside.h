@@ -26,9 +26,10 @@ struct inside_ends {
 };
 
 /*
- * Builds all of the plan. After a failure the process must end: what was built is half.
+ * Builds all of the plan. `last_filter` is what filter_make_last() made of a plan that kills,
+ * else -1. After a failure the process must end: what was built is half.
  */
-int build_inside(const struct plan *plan, const char *id, struct inside_ends *ends,
-	struct fail *f);
+int build_inside(const struct plan *plan, const char *id, int last_filter,
+	struct inside_ends *ends, struct fail *f);
 
 #endif

@@ -10,6 +10,21 @@ bool filter_is_wanted(const struct plan *plan)
 	return plan->filter || plan->profile;
 }
 
+static int compile(const struct plan *plan, bool last, char *room, struct seccomp_program *out,
+	struct fail *f)
+{
+	struct sock_filter *code = (struct sock_filter *)(void *)room;
+	const struct seccomp_profile profile = { .text = plan->profile,
+		.name = plan->profile_name,
+		.gains = !plan->no_new_privs,
+		.last = last };
+
+	if (!code)
+		return fail_sys(f, "compile the filter of system calls", "");
+	out->code = code;
+	return seccomp_compile_profile(&profile, code, SECCOMP_MOST, &out->n, f);
+}
+
 int filter_make(const struct plan *plan, struct fail *f)
 {
 	struct seccomp_program programs[2];
@@ -21,14 +36,16 @@ int filter_make(const struct plan *plan, struct fail *f)
 	/* Last: it may forbid putting on another. */
 	if (plan->profile) {
 		room = malloc(SECCOMP_MOST * sizeof(struct sock_filter));
-		struct sock_filter *code = (struct sock_filter *)(void *)room;
-		if (!code)
-			return fail_sys(f, "compile the filter of system calls", "");
-		const struct seccomp_profile profile = { plan->profile, plan->profile_name,
-			!plan->no_new_privs };
-		if (seccomp_compile_profile(&profile, code, SECCOMP_MOST, &programs[n].n, f) < 0)
+		if (compile(plan, false, room, &programs[n++], f) < 0)
 			return -1;
-		programs[n++].code = code;
 	}
 	return seccomp_store(programs, n, f);
+}
+
+int filter_make_last(const struct plan *plan, struct fail *f)
+{
+	struct seccomp_program program;
+	OWN_STR room = malloc(SECCOMP_MOST * sizeof(struct sock_filter));
+
+	return compile(plan, true, room, &program, f) < 0 ? -1 : seccomp_store(&program, 1, f);
 }

@@ -18,4 +18,7 @@ bool filter_is_wanted(const struct plan *plan);
 /* The stored filter, the caller's to close, for seccomp_apply(); -1 with `f`. */
 int filter_make(const struct plan *plan, struct fail *f);
 
+/* The same of a plan that kills, for a last exec: besides the other. */
+int filter_make_last(const struct plan *plan, struct fail *f);
+
 #endif

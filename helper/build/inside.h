@@ -39,7 +39,7 @@ struct place_at {
 struct inside {
 	const struct plan *plan;
 	const char *id;
-	int ctl, log_socket, sysctls; /* build_inside.h */
+	int last_filter, ctl, log_socket, sysctls; /* build_inside.h */
 	/* The directory of the last step, which most of the next ones are in. */
 	int dir;
 	int root; /* the box's root, or -1: most of the others are below it */

@@ -271,6 +271,23 @@ static int listen_ctl(struct inside *in, int tree, struct fail *f)
 	return 0;
 }
 
+/* Beside the marker, which says that it counts. */
+static int write_filter(const struct inside *in, int tree, struct fail *f)
+{
+	char bytes[4096];
+	ssize_t n = 1;
+
+	if (!in->plan->kills)
+		return 0;
+	OWN_FD file = openat(tree, MARKER_FILTER, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	for (off_t at = 0; file >= 0 && n > 0; at += n) {
+		n = pread(in->last_filter, bytes, sizeof(bytes), at);
+		if (n > 0 && fdio_write_all(file, bytes, (size_t)n) < 0)
+			n = -1;
+	}
+	return file < 0 || n < 0 ? fail_sys(f, "make file", LOGINBOX_RUN "/" MARKER_FILTER) : 0;
+}
+
 int step_marker(struct inside *in, const struct step *s, struct fail *f)
 {
 	char text[MARKER_MAX];
@@ -289,7 +306,7 @@ int step_marker(struct inside *in, const struct step *s, struct fail *f)
 	/* A file open for writing keeps a mount from becoming read-only. */
 	own_fd_close(&file);
 	own_fd_close(&nothing);
-	if (write_texts(in, mount, f) < 0 || listen_ctl(in, mount, f) < 0 || make_once(in, &dir, f) < 0 ||
+	if (write_texts(in, mount, f) < 0 || write_filter(in, mount, f) < 0 || listen_ctl(in, mount, f) < 0 || make_once(in, &dir, f) < 0 ||
 		mount_add(mount, MOUNT_ATTR_RDONLY, s->target, f) < 0)
 		return -1;
 	return inside_attach(in, mount, s, ATTR_DEAD, f);

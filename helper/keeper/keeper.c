@@ -93,7 +93,12 @@ static int make_userns(struct keeper *k, struct fail *f)
 static int build_box(struct keeper *k, const struct session_login *login, int64_t deadline_ms,
 	char **was, struct fail *f)
 {
+	OWN_FD last_filter = k->plan->kills ? filter_make_last(k->plan, f) : -1;
+
+	if (k->plan->kills && last_filter < 0)
+		return -1;
 	k->build.cgroup = &k->cgroup;
+	k->build.last_filter = last_filter;
 	if (begin_note(k, f) < 0 || life_open_rendezvous(k, f) < 0 ||
 		build_network_take(&k->network, k->plan, &k->place, &k->box, deadline_ms, f) < 0 ||
 		box_cgroup_make(&k->cgroup, k->plan, k->box.id, f) < 0 || make_userns(k, f) < 0 ||

@@ -2,7 +2,9 @@
 
 #include "helper/build/environment.h"
 #include "helper/build/finalise.h"
+#include "helper/build/last.h"
 #include "helper/keeper/join.h"
+#include "helper/state/marker.h"
 #include "lib/base/own.h"
 #include "lib/linux/cwd.h"
 #include "lib/linux/fds.h"
@@ -119,24 +121,21 @@ void visit_become(const struct visit *v, const struct visit_program *program)
 	const struct account *who = v->plan->account;
 
 	char **env = environment_of(v->plan, program->env);
+	/* The box's own, which this process is in by now. */
+	int filter = v->plan->kills ? marker_filter_open(&f) : -1;
 
 	if (!env)
 		fail_err(&f, ENOMEM, "make environment", who->name);
-	else if (finalise(v->plan, v->had, v->filter, v->userns, &f) == 0) {
-		cwd_enter_as(who->uid, who->gid, program->dirs);
-		umask(v->plan->umask_set ? v->plan->umask : program->umask);
-		signal(SIGXFSZ, SIG_DFL);
-		signal(SIGPIPE, SIG_DFL);
-		signal(SIGTTOU, SIG_DFL);
-		if (fds_close_from(3, &f) == 0) {
-			execve(program->path, program->argv, env);
-			fail_sys(&f, "run program", program->path);
-			v->say(&f);
-			_exit(VISIT_NO_EXEC);
-		}
+	if (fail_is_set(&f) || finalise(v->plan, v->had, v->filter, v->userns, &f) < 0) {
+		v->say(&f);
+		_exit(VISIT_SYSTEM);
 	}
+	cwd_enter_as(who->uid, who->gid, program->dirs);
+	umask(v->plan->umask_set ? v->plan->umask : program->umask);
+	signal(SIGTTOU, SIG_DFL);
+	last_exec(&(struct last_exec){ program->path, program->argv, env, filter }, &f);
 	v->say(&f);
-	_exit(VISIT_SYSTEM);
+	_exit(VISIT_NO_EXEC);
 }
 
 static void __attribute__((noreturn))

@@ -197,8 +197,10 @@ static int fill_places(struct plan *plan, const struct box *box, enum door door,
 }
 
 static int fill_box(struct plan *plan, const struct policy *policy, const struct box *box,
-	enum door door, struct fail *f)
+	const struct request *request, struct fail *f)
 {
+	const enum door door = request->door;
+
 	text_copy(plan->box, sizeof(plan->box), box->name);
 	plan->share_user = is_word(box, KEY_SHARE, "user");
 	plan->relay = is_word(box, KEY_TERMINAL, "relay");
@@ -210,9 +212,9 @@ static int fill_box(struct plan *plan, const struct policy *policy, const struct
 	plan->max_sessions = (unsigned)get(box, KEY_MAX_SESSIONS)->value.number;
 	fill_namespaces(plan, box);
 	if (plan_network(plan, policy, box, f) < 0 || fill_names(plan, box, f) < 0 ||
-		fill_places(plan, box, door, f) < 0 || plan_limits(plan, box, door, f) < 0 ||
+		fill_places(plan, box, door, f) < 0 || plan_limits(plan, box, request, f) < 0 ||
 		plan_cgroup(plan, box, f) < 0 ||
-		plan_privileges(plan, box, f) < 0 || plan_tree(plan, box, f) < 0 ||
+		plan_privileges(plan, box, request, f) < 0 || plan_tree(plan, box, f) < 0 ||
 		plan_network_dns(plan, f) < 0 || plan_identity(plan, box, f) < 0 ||
 		plan_userns(plan, box, door, f) < 0)
 		return -1;
@@ -240,7 +242,7 @@ int plan_make(struct plan *out, const struct policy *policy, const struct reques
 
 	fill_global(&plan, policy);
 	const struct box *box = judge(&plan, policy, request);
-	if (box && fill_box(&plan, policy, box, request->door, &cause) < 0) {
+	if (box && fill_box(&plan, policy, box, request, &cause) < 0) {
 		const bool monitored = plan.mode == MODE_MONITOR;
 		plan_free(&plan);
 		if (!monitored) {
@@ -266,7 +268,7 @@ int plan_make_box(struct plan *out, const struct policy *policy, const struct re
 	fill_global(&plan, policy);
 	if (!box)
 		return fail_say(f, FAIL_REFUSED, "find box", name, "the policy has none of this name");
-	if (fill_box(&plan, policy, box, request->door, f) < 0) {
+	if (fill_box(&plan, policy, box, request, f) < 0) {
 		plan_free(&plan);
 		return -1;
 	}

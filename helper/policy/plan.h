@@ -171,6 +171,7 @@ struct plan {
 	bool relay; /* a fresh pty for what the shell door runs */
 	unsigned filter; /* enum seccomp_part: what of the filters that need no file */
 	char *profile, *profile_name; /* text and path of an administrator's filter; NULL: none */
+	bool kills; /* there is something in it that only a last exec can carry */
 	/* Without a box (verdict IGNORE, DENY, or MONITOR of a refusal) these are NULL. */
 	char *home;  /* $HOME, a path inside the box */
 	bool follows_host;     /* propagation = slave */

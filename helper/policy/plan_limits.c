@@ -47,6 +47,34 @@ bool plan_limit_is_last(int resource, uint64_t soft, uint64_t hard)
 	}
 }
 
+bool plan_is_job(const char *service)
+{
+	static const char *const jobs[] = { "cron", "crond", "atd" };
+
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+		if (strcmp(service, jobs[i]) == 0)
+			return true;
+	return false;
+}
+
+int plan_last_exec(const struct request *request, const struct setting *s, struct fail *f)
+{
+	static const char step[] = "restrict the last exec";
+
+	if (request->door != DOOR_PAM)
+		return 0;
+	if (strcmp(request->account.shell, LOGINBOX_HELPER) != 0)
+		return fail_say(f, FAIL_REFUSED, step, s->key->name,
+			"%s = %.60s needs the shell door, and the user's shell is not %s",
+			s->key->name, s->text, LOGINBOX_HELPER);
+	if (plan_is_job(request->service))
+		return fail_say(f, FAIL_REFUSED, step, s->key->name,
+			"%s = %.60s needs the shell door, and a job of %.20s does not run the "
+			"login shell",
+			s->key->name, s->text, request->service);
+	return 0;
+}
+
 static uint64_t least(int resource, uint64_t value)
 {
 	if (value == VALUE_UNLIMITED)
@@ -66,7 +94,8 @@ static int fill_schedule(struct plan *plan, const struct box *box, struct fail *
 	return 0;
 }
 
-int plan_limits(struct plan *plan, const struct box *box, enum door door, struct fail *f)
+int plan_limits(struct plan *plan, const struct box *box, const struct request *request,
+	struct fail *f)
 {
 	for (size_t i = 0; i < plan_limit_count; i++) {
 		const int resource = plan_limit_keys[i].resource;
@@ -76,10 +105,8 @@ int plan_limits(struct plan *plan, const struct box *box, enum door door, struct
 		if (v->none)
 			continue;
 		bool last = plan_limit_is_last(resource, v->soft, v->hard);
-		if (last && door == DOOR_PAM && strcmp(plan->account->shell, LOGINBOX_HELPER) != 0)
-			return fail_say(f, FAIL_REFUSED, "set limit", s->key->name,
-				"%s = %.60s needs the shell door, and the user's shell is not %s",
-				s->key->name, s->text, LOGINBOX_HELPER);
+		if (last && plan_last_exec(request, s, f) < 0)
+			return -1;
 		plan->limits[resource] = (struct limit){
 			.set = true,
 			.last = last,

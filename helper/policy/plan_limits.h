@@ -30,11 +30,21 @@ extern const size_t plan_limit_count;
 /* Whether only a last exec can carry this value. */
 bool plan_limit_is_last(int resource, uint64_t soft, uint64_t hard);
 
+/* Whether what this PAM service runs is chosen by the user and no login shell: a job. */
+bool plan_is_job(const char *service);
+
+/*
+ * Whether a last exec follows that can carry `s`: FAIL_REFUSED for a login through PAM that
+ * ends in another program than the helper.
+ */
+int plan_last_exec(const struct request *request, const struct setting *s, struct fail *f);
+
 /*
  * Fills the plan's limits. FAIL_REFUSED for a login through PAM whose application would
  * have to carry what only a last exec can.
  */
-int plan_limits(struct plan *plan, const struct box *box, enum door door, struct fail *f);
+int plan_limits(struct plan *plan, const struct box *box, const struct request *request,
+	struct fail *f);
 
 /* Fills what all processes of the box may have together. FAIL_REFUSED for a device of
  * io_max that is none. */

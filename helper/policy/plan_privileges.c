@@ -1,5 +1,6 @@
 #include "helper/policy/plan_privileges.h"
 
+#include "helper/policy/plan_limits.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
@@ -38,6 +39,7 @@ static int read_profile(struct plan *plan, const char *path, struct fail *f)
 		return fail_say(f, FAIL_POLICY, "read the profile", path,
 			"it is larger than 64 KiB, or no text");
 	plan->profile = take_str(&text);
+	plan->kills = seccomp_profile_kills(plan->profile);
 	plan->profile_name = strdup(path);
 	return plan->profile_name ? 0 : fail_err(f, ENOMEM, "read the profile", path);
 }
@@ -80,7 +82,8 @@ int plan_labels_check(const struct box *box, struct fail *f)
 	return fill_labels(&plan, box, f);
 }
 
-int plan_privileges(struct plan *plan, const struct box *box, struct fail *f)
+int plan_privileges(struct plan *plan, const struct box *box, const struct request *request,
+	struct fail *f)
 {
 	plan->no_new_privs = is_word(box, KEY_NO_NEW_PRIVS, "yes");
 	plan->capabilities = get(box, KEY_CAPABILITIES)->value.number;
@@ -88,18 +91,35 @@ int plan_privileges(struct plan *plan, const struct box *box, struct fail *f)
 	/* It needs no_new_privs, and takes away what a user namespace is made for. */
 	plan->landlock = is_word(box, KEY_LANDLOCK, "auto") && plan->no_new_privs &&
 		is_word(box, KEY_USER_NAMESPACES, "no");
-	return fill_filter(plan, box, f) < 0 ? -1 : fill_labels(plan, box, f);
+	if (fill_filter(plan, box, f) < 0 ||
+		(plan->kills && plan_last_exec(request, get(box, KEY_SECCOMP), f) < 0))
+		return -1;
+	return fill_labels(plan, box, f);
 }
 
-int plan_privileges_check(const struct box *box, struct fail *f)
+/* As a login compiles it. */
+static int check_profile(const struct seccomp_profile *part, struct fail *f)
+{
+	struct sock_filter code[SECCOMP_MOST];
+	size_t n;
+
+	return seccomp_compile_profile(part, code, SECCOMP_MOST, &n, f);
+}
+
+int plan_privileges_check(const struct box *box, bool *kills, struct fail *f)
 {
 	struct plan plan = { 0 };
 	int result = fill_filter(&plan, box, f);
 
-	const struct seccomp_profile profile = { plan.profile, plan.profile_name,
-		is_word(box, KEY_NO_NEW_PRIVS, "no") };
+	struct seccomp_profile profile = { .text = plan.profile,
+		.name = plan.profile_name,
+		.gains = is_word(box, KEY_NO_NEW_PRIVS, "no") };
+	*kills = plan.kills;
 	if (result == 0 && plan.profile)
-		result = seccomp_compile_profile(&profile, NULL, 0, NULL, f);
+		result = check_profile(&profile, f);
+	profile.last = true;
+	if (result == 0 && plan.kills)
+		result = check_profile(&profile, f);
 	plan_free(&plan);
 	return result;
 }

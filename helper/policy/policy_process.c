@@ -170,8 +170,8 @@ static int warn_userns(const struct rule *rule, struct report *report, struct fa
 	return warn_subids(rule, report, f);
 }
 
-/* The first limit of the box that needs the shell door, or NULL. */
-static const struct setting *needs_last_exec(const struct rule *rule)
+/* The first limit of the box that needs the shell door, or its filter that kills; or NULL. */
+static const struct setting *needs_last_exec(const struct rule *rule, bool kills)
 {
 	for (size_t i = 0; i < plan_limit_count; i++) {
 		const struct setting *s = rule->box->all.by_key[plan_limit_keys[i].key];
@@ -179,14 +179,53 @@ static const struct setting *needs_last_exec(const struct rule *rule)
 			plan_limit_is_last(plan_limit_keys[i].resource, s->value.soft, s->value.hard))
 			return s;
 	}
-	return NULL;
+	return kills ? rule->box->all.by_key[KEY_SECCOMP] : NULL;
+}
+
+/* Whether the rule names a service of jobs: the words of a list that takes all say nothing. */
+static bool names_jobs(const struct rule *rule)
+{
+	const struct setting *s = rule->says.by_key[KEY_RULE_SERVICE];
+
+	for (size_t i = 0; s && i < s->value.n_items; i++)
+		if (!s->value.items[i].not && plan_is_job(s->value.items[i].text))
+			return true;
+	return false;
+}
+
+static int warn_last(const struct rule *rule, const struct setting *last, enum reach reach,
+	struct report *report, struct fail *f)
+{
+	bool shell, pam;
+
+	find_doors(rule, &shell, &pam);
+	if (!last || !pam)
+		return 0;
+	if (reach == REACH_NO)
+		return WRONG(f, place(last, rule),
+			"%s = %s needs the shell door: the application itself would die of it. "
+			"Give the users of rule '%s' the shell " LOGINBOX_HELPER,
+			last->key->name, last->text, rule->name);
+	if (names_jobs(rule))
+		report_add(report,
+			"%s: %s = %s needs the shell door: jobs of cron and at by rule '%s' are refused",
+			place(last, rule), last->key->name, last->text, rule->name);
+	if (reach == REACH_MAYBE)
+		report_add(report,
+			"%s: %s = %s needs the shell door: users of rule '%s' without the shell %s are refused",
+			place(last, rule), last->key->name, last->text, rule->name, LOGINBOX_HELPER);
+	return 0;
 }
 
 static int warn_rule(const struct rule *rule, struct report *report, struct fail *f)
 {
 	const struct setting *nnp = rule->box->all.by_key[KEY_NO_NEW_PRIVS];
 	const struct setting *ambient = rule->box->all.by_key[KEY_AMBIENT];
-	const struct setting *last = needs_last_exec(rule);
+	bool kills;
+
+	if (plan_privileges_check(rule->box, &kills, f) < 0)
+		return -1;
+	const struct setting *last = needs_last_exec(rule, kills);
 	/* With a user namespace of its own the box has no other door: warn_userns(). */
 	const bool self = is_word(rule->box, KEY_USERNS, "self");
 	enum reach reach = !self && (last || !ambient->value.none) ? reaches_helper(rule) : REACH_YES;
@@ -198,16 +237,9 @@ static int warn_rule(const struct rule *rule, struct report *report, struct fail
 	if (!ambient->value.none && reach != REACH_YES)
 		report_add(report, "%s: ambient counts in the shell door only, %s", place(ambient, rule),
 			"and is lost where the login shell is not the helper");
-	if (last && reach == REACH_NO)
-		return WRONG(f, place(last, rule),
-			"%s = %s needs the shell door: the application itself would die of it. "
-			"Give the users of rule '%s' the shell " LOGINBOX_HELPER,
-			last->key->name, last->text, rule->name);
-	if (last && reach == REACH_MAYBE)
-		report_add(report,
-			"%s: %s = %s needs the shell door: users of rule '%s' without the shell %s are refused",
-			place(last, rule), last->key->name, last->text, rule->name, LOGINBOX_HELPER);
-	return warn_userns(rule, report, f) < 0 ? -1 : plan_privileges_check(rule->box, f);
+	if (!self && warn_last(rule, last, reach, report, f) < 0)
+		return -1;
+	return warn_userns(rule, report, f);
 }
 
 int policy_warn_process(const struct policy *policy, struct report *report, struct fail *f)

@@ -21,6 +21,8 @@ int marker_make(char *out, size_t size, const struct plan *plan, const char *id)
 		text_add(&t, "workdir %s\n", plan->workdir);
 	if (plan->landlock)
 		text_add(&t, "landlock auto\n");
+	if (plan->kills)
+		text_add(&t, "filter last\n");
 	for (int i = 0; i < PLAN_LIMITS; i++)
 		if (plan->limits[i].set)
 			text_add(&t, "limit %d %llu %llu\n", i, (unsigned long long)plan->limits[i].soft,
@@ -63,6 +65,8 @@ static bool read_line(char *line, struct marker *out)
 	}
 	if (strcmp(line, "landlock") == 0)
 		return out->landlock = true;
+	if (strcmp(line, "filter") == 0)
+		return out->filter = true;
 	if (strcmp(line, "nested") == 0) {
 		out->nested_stays = strcmp(value, "stay") == 0;
 		return true;
@@ -72,6 +76,14 @@ static bool read_line(char *line, struct marker *out)
 	if (strcmp(line, "workdir") == 0)
 		return text_copy(out->workdir, sizeof(out->workdir), value);
 	return strcmp(line, "limit") == 0 && read_limit(value, out);
+}
+
+int marker_filter_open(struct fail *f)
+{
+	int fd = open(LOGINBOX_RUN "/" MARKER_FILTER, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? fail_sys(f, "open the filter of system calls", LOGINBOX_RUN "/" MARKER_FILTER)
+		      : fd;
 }
 
 int marker_read(struct marker *out, struct fail *f)

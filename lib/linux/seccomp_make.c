@@ -36,7 +36,8 @@ struct maker {
 	struct library lib;
 	scmp_filter_ctx ctx;
 	uint32_t usual; /* what happens to a call that no rule names */
-	bool gains;     /* the profile is for programs that may gain root's rights */
+	const struct seccomp_profile *profile;
+	bool kills;
 	struct fail *f;
 };
 
@@ -135,7 +136,12 @@ static const char *const giving_up[] = { "setuid", "setgid", "setreuid", "setreg
 	"setregid32", "setresuid32", "setresgid32", "setfsuid32", "setfsgid32", "setgroups32",
 	"capset", "prctl", "chroot" };
 
+/* The last exec itself, what comes after it in any program, and another helper's filter. */
+static const char *const at_exec[] = { "execve", "exit", "exit_group", "rt_sigreturn", "seccomp" };
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define KILL "kill"
+#define NO_ACTION "is no action: allow, EPERM, EACCES, ENOSYS, EINVAL, kill"
 
 static bool read_action(const char *word, uint32_t *out)
 {
@@ -147,6 +153,9 @@ static bool read_action(const char *word, uint32_t *out)
 
 	*out = SCMP_ACT_ALLOW;
 	if (strcmp(word, "allow") == 0)
+		return true;
+	*out = SCMP_ACT_KILL_PROCESS;
+	if (strcmp(word, KILL) == 0)
 		return true;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (strcmp(word, errors[i].name) == 0) {
@@ -166,12 +175,15 @@ static bool is_one_of(const char *const *list, size_t n, const char *name)
 
 static bool gives_up(const struct maker *m, const char *name)
 {
-	return m->gains && is_one_of(giving_up, COUNT(giving_up), name);
+	return m->profile->gains && is_one_of(giving_up, COUNT(giving_up), name);
 }
 
 static bool is_always(const struct maker *m, const char *name)
 {
-	return is_one_of(always, COUNT(always), name) || gives_up(m, name);
+	if (m->kills && is_one_of(at_exec, COUNT(at_exec), name))
+		return true;
+	return !m->profile->last &&
+		(is_one_of(always, COUNT(always), name) || gives_up(m, name));
 }
 
 struct profile_line {
@@ -189,8 +201,28 @@ static int wrong(struct maker *m, const struct profile_line *line, const char *w
 	return fail_say(m->f, FAIL_POLICY, "read the profile", at, "'%.80s' %s", word, why);
 }
 
+/* Why no line with this action may name the call; NULL: it may. */
+static const char *why_not(const struct maker *m, uint32_t action, const char *name)
+{
+	if (m->lib.number_of(name) == __NR_SCMP_ERROR)
+		return "is no system call that libseccomp knows";
+	if (action == SCMP_ACT_ALLOW)
+		return NULL;
+	if (m->kills && is_one_of(at_exec, COUNT(at_exec), name))
+		return "is needed at the last exec";
+	if (action == SCMP_ACT_KILL_PROCESS)
+		return NULL;
+	if (gives_up(m, name))
+		return "is how a program gives up root, and no_new_privs is no";
+	if (is_one_of(always, COUNT(always), name) || strcmp(name, "keyctl") == 0)
+		return "is needed to leave the box";
+	return NULL;
+}
+
 static int add_names(struct maker *m, const struct profile_line *line)
 {
+	/* The application would die of what it still does: only a last exec can carry it. */
+	const bool add_it = m->ctx && (m->profile->last || line->action != SCMP_ACT_KILL_PROCESS);
 	char *next = line->rest;
 	size_t n = 0;
 
@@ -198,18 +230,25 @@ static int add_names(struct maker *m, const struct profile_line *line)
 		if (!*name)
 			continue;
 		n++;
-		if (m->lib.number_of(name) == __NR_SCMP_ERROR)
-			return wrong(m, line, name, "is no system call that libseccomp knows");
-		if (line->action != SCMP_ACT_ALLOW && gives_up(m, name))
-			return wrong(m, line, name,
-				"is how a program gives up root, and no_new_privs is no");
-		if (line->action != SCMP_ACT_ALLOW &&
-			(is_always(m, name) || strcmp(name, "keyctl") == 0))
-			return wrong(m, line, name, "is needed to leave the box");
-		if (m->ctx && !is_always(m, name) && add(m, line->action, name, NULL) < 0)
+		const char *why = why_not(m, line->action, name);
+		if (why)
+			return wrong(m, line, name, why);
+		if (add_it && !is_always(m, name) && add(m, line->action, name, NULL) < 0)
 			return -1;
 	}
 	return n ? 0 : wrong(m, line, "", "stands without a system call");
+}
+
+/* A program of root's that is killed has done half of what it does. */
+static int read_word(struct maker *m, const struct profile_line *line, const char *word,
+	uint32_t *action)
+{
+	if (!read_action(word, action))
+		return wrong(m, line, word, NO_ACTION);
+	if (*action == SCMP_ACT_KILL_PROCESS && m->profile->gains)
+		return wrong(m, line, word,
+			"would end programs of root's halfway, and no_new_privs is no");
+	return 0;
 }
 
 static int begin(struct maker *m, uint32_t usual);
@@ -220,8 +259,10 @@ static int read_default(struct maker *m, struct profile_line *line, bool make)
 
 	if (m->usual)
 		return wrong(m, line, "default", "stands twice, or after a rule");
-	if (!read_action(word, &m->usual))
-		return wrong(m, line, word, "is no action: allow, EPERM, EACCES, ENOSYS, EINVAL");
+	if (read_word(m, line, word, &m->usual) < 0)
+		return -1;
+	if (m->usual == SCMP_ACT_KILL_PROCESS && !m->profile->last)
+		m->usual = SCMP_ACT_ALLOW;
 	return make ? begin(m, m->usual) : 0;
 }
 
@@ -240,19 +281,17 @@ static int read_line(struct maker *m, char *text, struct profile_line *line, boo
 		return read_default(m, line, make);
 	if (!m->usual)
 		return wrong(m, line, word, "stands before the line 'default ACTION'");
-	if (!read_action(word, &line->action))
-		return wrong(m, line, word, "is no action: allow, EPERM, EACCES, ENOSYS, EINVAL");
-	return add_names(m, line);
+	return read_word(m, line, word, &line->action) < 0 ? -1 : add_names(m, line);
 }
 
 /* Reads all of it; with `make` the filter begins at its first line. */
-static int read_profile(struct maker *m, const char *profile, const char *file, bool make)
+static int read_profile(struct maker *m, bool make)
 {
-	OWN_STR copy = strdup(profile);
-	struct profile_line line = { .file = file };
+	OWN_STR copy = strdup(m->profile->text);
+	struct profile_line line = { .file = m->profile->name };
 
 	if (!copy)
-		return fail_sys(m->f, "read the profile", file);
+		return fail_sys(m->f, "read the profile", line.file);
 	char *next = copy;
 	for (char *text; (text = strsep(&next, "\n"));) {
 		line.number++;
@@ -262,18 +301,27 @@ static int read_profile(struct maker *m, const char *profile, const char *file, 
 	return m->usual ? 0 : wrong(m, &line, "default", "is missing");
 }
 
+static int allow(struct maker *m, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (add(m, SCMP_ACT_ALLOW, names[i], NULL) < 0)
+			return -1;
+	return 0;
+}
+
 static int add_always(struct maker *m)
 {
 	static const unsigned keyctl[] = { KEYCTL_GET_KEYRING_ID, KEYCTL_JOIN_SESSION_KEYRING,
 		KEYCTL_REVOKE, KEYCTL_LINK };
 	struct scmp_arg_cmp cmp = { .arg = 0, .op = SCMP_CMP_EQ };
 
-	for (size_t i = 0; i < COUNT(always); i++)
-		if (add(m, SCMP_ACT_ALLOW, always[i], NULL) < 0)
-			return -1;
-	for (size_t i = 0; m->gains && i < COUNT(giving_up); i++)
-		if (add(m, SCMP_ACT_ALLOW, giving_up[i], NULL) < 0)
-			return -1;
+	if (m->kills && allow(m, at_exec, COUNT(at_exec)) < 0)
+		return -1;
+	if (m->profile->last)
+		return 0;
+	if (allow(m, always, COUNT(always)) < 0 ||
+		(m->profile->gains && allow(m, giving_up, COUNT(giving_up)) < 0))
+		return -1;
 	for (size_t i = 0; i < sizeof(keyctl) / sizeof(keyctl[0]); i++) {
 		cmp.datum_a = keyctl[i];
 		if (add(m, SCMP_ACT_ALLOW, "keyctl", &cmp) < 0)
@@ -392,14 +440,30 @@ int seccomp_compile(unsigned parts, struct sock_filter *out, size_t room, size_t
 	return result;
 }
 
+bool seccomp_profile_kills(const char *text)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += strspn(line, "\n \t");
+		const char *word = line;
+		size_t n = strcspn(word, " \t\r\n");
+		if (n == strlen("default") && strncmp(word, "default", n) == 0) {
+			word += n + strspn(word + n, " \t");
+			n = strcspn(word, " \t\r\n");
+		}
+		if (n == strlen(KILL) && strncmp(word, KILL, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 int seccomp_compile_profile(const struct seccomp_profile *profile, struct sock_filter *out,
 	size_t room, size_t *n, struct fail *f)
 {
-	struct maker m = { .f = f, .gains = profile->gains };
+	struct maker m = { .f = f, .profile = profile, .kills = seccomp_profile_kills(profile->text) };
 	int result = load(&m);
 
 	if (result == 0)
-		result = read_profile(&m, profile->text, profile->name, out != NULL);
+		result = read_profile(&m, out != NULL);
 	if (result == 0 && out)
 		result = add_always(&m);
 	if (result == 0 && out)

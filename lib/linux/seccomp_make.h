@@ -33,16 +33,21 @@ int seccomp_compile(unsigned parts, struct sock_filter *out, size_t room, size_t
 struct seccomp_profile {
 	const char *text, *name; /* what stands in it, and the file's name for messages */
 	bool gains; /* programs under it may gain root's rights, and must be able to give them up */
+	bool last;  /* all of it, for a last exec; else without what kills, for all of a session */
 };
+
+/* Whether the text has the action `kill`: then there is something that only a last exec carries. */
+bool seccomp_profile_kills(const char *text);
 
 /*
  * The same of an administrator's profile. A wrong one is FAIL_POLICY with FILE:LINE. With
  * `out` NULL it is only checked.
  *
- * Lines: `default ACTION`, once and first; `ACTION NAME[, NAME...]`. ACTION is `allow` or
- * the name of an error number (EPERM, EACCES, ENOSYS, EINVAL). `#` starts a comment line.
- * What leaving a box needs is always allowed, and where programs gain rights, what gives
- * them up: one that does not look whether it could would go on as root.
+ * Lines: `default ACTION`, once and first; `ACTION NAME[, NAME...]`. ACTION is `allow`, the
+ * name of an error number (EPERM, EACCES, ENOSYS, EINVAL) or `kill`: the process ends by SIGSYS.
+ * `#` starts a comment line. What leaving a box needs is always allowed but for a last exec,
+ * and where programs gain rights, what gives them up: one that does not look whether it could
+ * would go on as root. There nothing kills.
  */
 int seccomp_compile_profile(const struct seccomp_profile *profile, struct sock_filter *out,
 	size_t room, size_t *n, struct fail *f);

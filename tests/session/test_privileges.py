@@ -122,7 +122,7 @@ def a_profile_that_is_wrong_or_not_roots_refuses_and_says_where():
     wrong = {"default allow\nEPERM no_such_call\n": "/etc/security/profile:2: 'no_such_call'",
              "EPERM chown\n": "/etc/security/profile:1: 'EPERM' stands before",
              "default allow\nEPERM setns\n": "/etc/security/profile:2: 'setns' is needed",
-             "default allow\nkill chown\n": "/etc/security/profile:2: 'kill' is no action",
+             "default allow\nKILL chown\n": "/etc/security/profile:2: 'KILL' is no action",
              "default allow\ndefault allow\n": "/etc/security/profile:2: 'default' stands twice",
              "default allow\nEPERM\n": "/etc/security/profile:2: '' stands without"}
     for text, message in wrong.items():

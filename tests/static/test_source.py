@@ -76,9 +76,8 @@ never("nothing_is_run_but_by_execve",
 never("execve_is_called_where_it_belongs", r"\bexecve\s*\(", "execve(path, argv, env);",
       [("pam/ask.c", r"execve\(LOGINBOX_HELPER, argv, env\)"),
        ("helper/build/box_systemd.c", r"execve\(LOGINBOX_SYSTEMD, w->argv, env\)"),
-       ("helper/shell.c", r"execve\(shell, words, environ\)"),
        ("helper/admin/logs.c", r"execve\(JOURNALCTL, argv, env\)"),
-       ("helper/keeper/visit.c", r"execve\(program->path, program->argv, env\)")])
+       ("helper/build/last.c", r"execve\(program->path, program->argv, program->env\)")])
 never("the_environment_decides_nothing_in_the_helper",
       r"(?<!pam_)\b(getenv|secure_getenv)\s*\(", 'getenv("X");',
       [("pam/environment.c", r"getenv\(dead\[i\]\)"),

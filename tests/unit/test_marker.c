@@ -4,11 +4,13 @@
 #include "tests/unit/private.h"
 #include "tests/unit/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #define PATH LOGINBOX_RUN "/" MARKER_FILE
+#define FILTER LOGINBOX_RUN "/" MARKER_FILTER
 
 static struct account account = { .name = (char *)"alice", .uid = 2001, .gid = 2001 };
 
@@ -58,6 +60,32 @@ static void what_was_made_is_read(void)
 	CHECK(marker.limits[RLIMIT_NOFILE].set && marker.limits[RLIMIT_NOFILE].hard == 200);
 	CHECK(marker.limits[RLIMIT_CPU].soft == RLIM_INFINITY);
 	CHECK(!marker.limits[RLIMIT_CORE].set);
+	CHECK(!marker.filter);
+}
+
+static void a_filter_that_the_marker_names_is_there_or_it_is_a_failure(void)
+{
+	char text[MARKER_MAX];
+	struct plan plan = plan_of();
+	struct marker marker;
+	struct fail f = { 0 };
+
+	plan.kills = true;
+	CHECK_NUMBER(marker_make(text, sizeof(text), &plan, "0123abcd"), 0);
+	put(text, strlen(text));
+	CHECK_NUMBER(read_it(&marker), 1);
+	CHECK(marker.filter);
+	CHECK_NUMBER(marker_filter_open(&f), -1);
+	CHECK_NUMBER(f.err, ENOENT);
+	f = (struct fail){ 0 };
+	CHECK_NUMBER(symlink("/dev/null", FILTER), 0);
+	CHECK_NUMBER(marker_filter_open(&f), -1);
+	CHECK_NUMBER(unlink(FILTER), 0);
+	OWN_FD made = open(FILTER, O_WRONLY | O_CREAT | O_EXCL, 0444);
+	f = (struct fail){ 0 };
+	OWN_FD fd = marker_filter_open(&f);
+	CHECK(made >= 0 && fd >= 0);
+	unlink(FILTER);
 }
 
 static void a_marker_that_does_not_fit_is_not_made(void)
@@ -128,6 +156,7 @@ int main(void)
 	if (!private_run() || mkdir(LOGINBOX_RUN, 0700) < 0)
 		return 1;
 	RUN(what_was_made_is_read);
+	RUN(a_filter_that_the_marker_names_is_there_or_it_is_a_failure);
 	RUN(a_marker_that_does_not_fit_is_not_made);
 	RUN(without_a_marker_this_is_no_box);
 	RUN(a_state_directory_that_a_user_may_not_enter_is_no_box);
