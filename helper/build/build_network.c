@@ -123,7 +123,7 @@ static int take_certain(struct lease *lease, const struct place *place, const st
 			return fail_sys(f, "read lease", net->name);
 		}
 		if (!network_box_lives(place, &other.box))
-			network_undo(place, &other);
+			network_undo(place, &other, 0);
 		else if (!is_ending(place, &other.box) || fdio_now_ms() > ending_ms)
 			return fail_say(f, FAIL_REFUSED, "give an address", net->name,
 				"%s is taken by box %s of uid %u",
@@ -412,7 +412,7 @@ void build_network_end(struct build_network *net, const struct place *place)
 	netlink_close(&net->sock);
 	if (!net->lease.network[0])
 		return;
-	network_undo(place, &net->lease);
+	network_undo(place, &net->lease, 0);
 	network_linger(place, net->lease.network, net->lease.group);
 	net->lease.network[0] = '\0';
 }

@@ -29,8 +29,12 @@ int network_ensure(const struct place *place, const struct network *net, struct 
 int network_sysctl(const char *family, const char *link, const char *key, const char *value,
 	struct fail *f);
 
-/* Removes what the lease names, when it is still ours, then the lease. Idempotent. */
-void network_undo(const struct place *place, const struct lease *lease);
+/*
+ * Removes what the lease names, when it is still ours, then the lease. Idempotent. Until then
+ * (fdio_now_ms(); 0: not at all) the kernel may remove the link by itself, as it does when
+ * nobody is left in the box's network namespace: that costs this process nothing.
+ */
+void network_undo(const struct place *place, const struct lease *lease, int64_t until_ms);
 
 /* Pins the lease's addresses to its port of the bridge: nothing else passes there. */
 int network_pin(const struct lease *lease, struct fail *f);

@@ -2,6 +2,7 @@
 
 #include "helper/policy/network_rules.h"
 #include "helper/state/note.h"
+#include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/link.h"
@@ -10,7 +11,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
+#include <net/if.h>
 #include <string.h>
+#include <time.h>
+
+#define LOOK_NS 4000000L /* between two looks whether the kernel has taken a link away */
 
 /* ---- one box --------------------------------------------------------------------------- */
 
@@ -94,7 +99,22 @@ int network_unpin(const struct lease *lease, struct fail *f)
 	return nft_remove_elements(pins, pins_of(lease, set, pins), f);
 }
 
-void network_undo(const struct place *place, const struct lease *lease)
+/* Whether the box's end of the link has taken the host's along, as its namespace ended. */
+static bool went_by_itself(const struct lease *lease, int64_t until_ms)
+{
+	const struct timespec nap = { .tv_nsec = LOOK_NS };
+	char link[IFNAMSIZ], name[IFNAMSIZ];
+
+	lease_link(lease, link);
+	while (fdio_now_ms() < until_ms) {
+		nanosleep(&nap, NULL);
+		if (!if_indextoname((unsigned)lease->index, name) || strcmp(name, link) != 0)
+			return true;
+	}
+	return false;
+}
+
+static void remove_port(const struct lease *lease, bool gone)
 {
 	struct netlink_batch batch = { 0 };
 	struct fail f = { 0 };
@@ -103,10 +123,10 @@ void network_undo(const struct place *place, const struct lease *lease)
 	OWN_NETLINK sock = NULL;
 
 	lease_link(lease, link);
-	if (netlink_open(&sock, NETLINK_ROUTE, &f) < 0)
+	if ((gone && !lease->bridge[0]) || netlink_open(&sock, NETLINK_ROUTE, &f) < 0)
 		return;
 	/* By index, and only while it has our name and our number. */
-	if (link_find(sock, NULL, lease->index, &seen, &f) == 0 && strcmp(seen.name, link) == 0 &&
+	if (!gone && link_find(sock, NULL, lease->index, &seen, &f) == 0 && strcmp(seen.name, link) == 0 &&
 		seen.group == lease->group) {
 		link_remove(&batch, seen.index, link);
 		netlink_send(sock, &batch, &f);
@@ -115,6 +135,11 @@ void network_undo(const struct place *place, const struct lease *lease)
 		forget_port(lease, sock);
 		network_unpin(lease, &f);
 	}
+}
+
+void network_undo(const struct place *place, const struct lease *lease, int64_t until_ms)
+{
+	remove_port(lease, went_by_itself(lease, until_ms));
 	lease_free(place, lease);
 }
 
@@ -124,7 +149,7 @@ static int sweep_one(const struct place *place, const struct lease *lease, void 
 
 	if (network_box_lives(place, &lease->box))
 		return 0;
-	network_undo(place, lease);
+	network_undo(place, lease, 0);
 	++*n;
 	return 0;
 }

@@ -25,6 +25,7 @@
 #define BUSY_MS 10    /* how soon a lock that another holds is tried again */
 #define LOOK_MS 30000 /* how often a quiet keeper looks whether it can still be found */
 #define NAP_MS 1000   /* between two looks of a busy one */
+#define LINK_MS 50    /* for the kernel to take the link away with its namespace */
 #define DEAD_MS 500   /* from the end of init's socket until nothing runs, at most */
 
 /* What is watched besides sessions. */
@@ -225,8 +226,13 @@ static int answer_askers(struct keeper *k)
 static void box_is_gone(struct keeper *k)
 {
 	k->reaped = true;
+	/* Sockets that were made inside hold the box's network, and with it the link. */
+	own_fd_close(&k->build.ctl);
+	log_stop(&k->log);
+	/* Who is in a session still may be in the box's network, too. */
 	if (k->network.lease.network[0])
-		network_undo(&k->place, &k->network.lease);
+		network_undo(&k->place, &k->network.lease,
+			k->sessions.n ? 0 : fdio_now_ms() + LINK_MS);
 	own_fd_close(&k->build.keep);
 	k->dead_ms = k->dead_ms ? k->dead_ms : fdio_now_ms();
 	answer_askers(k);

@@ -133,6 +133,22 @@ def nothing_stays_when_keeper_or_init_is_killed():
 
 
 @untouched
+def a_link_goes_with_its_box_also_when_somebody_holds_its_network():
+    for more in ("", "bridge = br0"):
+        policy(more)
+        box = net.Box("alice")
+        held = os.dup(box.ns)
+        true(box.link() in net.run("ip", "-o", "link"), "the link is there")
+        box.end()
+        true(box.link() not in net.run("ip", "-o", "link"), "the link has gone")
+        with net.within(held):
+            links = net.run("ip", "-o", "link").splitlines()
+        equal([line.split()[1] for line in links], ["lo:"], "links of the network that is held")
+        equal(login("alice", "echo in").stdout, "in\n", "the address is free")
+        os.close(held)
+
+
+@untouched
 def a_dead_keepers_address_goes_back_with_gc():
     box = net.Box("alice")
     os.kill(keeper_of(box), signal.SIGKILL)
