@@ -1,11 +1,17 @@
 #!/usr/bin/python3
 """One open and close on a host with many mounts: the product, the floor, the floor's template.
 
-Usage: tests/bench/run mounts [--mounts N,...] [--rounds N] [--peers NAME,...]
+Usage: tests/bench/run mounts [--mounts N,...] [--rounds N] [--peers NAME,...] [--top DIR]
 
-The mounts are binds below /mnt, which every box shows as the host has it. Every figure is a
-ratio to /bin/true in the same round, and then to the same ratio without them. The template is
-made before them, as one that is made when the host starts would be, and shows none of them.
+The mounts are binds below /mnt, which every box shows as the host has it; with --top they are
+below another directory, as /home/many, which no box shows. Every figure is a ratio to /bin/true
+in the same round, and then to the same ratio without them.
+
+The template is made before them, as one that is made when the host starts would be, and shows
+none of them. That is why the product has none: a box shows the host's mounts as they are at its
+login. A namespace that shows N mounts holds N mount objects, which the kernel copies one by one
+for each box, from a template no faster than from the host; a template is cheap by what it does
+not show. test_bench_later.py has both beside each other.
 
 The table goes to stderr, one JSON object to stdout. Uses: boxes, cases, measure.
 """
@@ -49,24 +55,25 @@ def say(text=""):
 class Mounts:
     """Mounts of the host, as many as were asked for last, until the end of the `with`."""
 
-    def __init__(self):
-        self.n = 0
+    def __init__(self, top):
+        self.n, self.top = 0, top
 
     def __enter__(self):
-        subprocess.run(["mount", "-t", "tmpfs", "many", TOP], check=True)
-        os.mkdir(f"{TOP}/source")
+        os.makedirs(self.top, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "many", self.top], check=True)
+        os.mkdir(f"{self.top}/source")
         return self
 
     def make(self, n):
-        script = MAKE.format(first=self.n, last=n, top=TOP)
+        script = MAKE.format(first=self.n, last=n, top=self.top)
         subprocess.run([sys.executable, "-c", script], check=True)
         self.n = n
 
     def __exit__(self, *_):
-        subprocess.run(["umount", "-R", "-l", TOP], check=True)
+        subprocess.run(["umount", "-R", "-l", self.top], check=True)
 
 
-def measure_all(found, counts, rounds, peers_too=()):
+def measure_all(found, counts, rounds, peers_too=(), top=TOP):
     """[{mounts, and for each case milliseconds and growth}]; the first count is the base."""
     rows = [("reference", ["run", *cases.TRUE]), ("product", cases.product(cases.TRUE))]
     points = []
@@ -77,7 +84,7 @@ def measure_all(found, counts, rounds, peers_too=()):
                      ("template", template(cases.TRUE))]
         rows += [(name, found[name].words(cases.TRUE)) for name in peers_too
                  if name in found and found[name].words]
-        mounts = stack.enter_context(Mounts())
+        mounts = stack.enter_context(Mounts(top))
         for n in counts:
             mounts.make(n)
             seen = measure.run_meter(rows, rounds)
@@ -112,6 +119,7 @@ def options():
     parser.add_argument("--rounds", type=int, default=60)
     # Such a program may take a second with 5000 mounts.
     parser.add_argument("--peers", default="bwrap,crun")
+    parser.add_argument("--top", default=TOP)
     return parser.parse_args()
 
 
@@ -122,7 +130,7 @@ def main():
     for line in found["floor"].differs:
         say(f"the floor's box is not the product's: {line}")
     points = measure_all(found, sorted(map(int, given.mounts.split(","))), given.rounds,
-                         given.peers.split(","))
+                         given.peers.split(","), given.top)
     print_all(points)
     json.dump({"rounds": given.rounds, "mounts": points}, sys.stdout)
     print()
