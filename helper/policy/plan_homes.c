@@ -162,6 +162,15 @@ static int find_seen(struct tree *t, const char *path, struct fail *f)
 	return words.cut ? fail_err(f, ENAMETOOLONG, "find directory", path) : 0;
 }
 
+const char *plan_homes_refuse(const char *path, bool all)
+{
+	if (word_is_at_or_below(path, LOGINBOX_RUN) || word_is_at_or_below(LOGINBOX_RUN, path))
+		return "it would show the host's state of loginbox";
+	return !all && word_is_at_or_below(path, "/proc")
+		? "the host's /proc is seen with processes = all alone"
+		: NULL;
+}
+
 int plan_homes_find(struct tree *t, struct fail *f)
 {
 	const struct setting *s = tree_get(t, KEY_HOME);
@@ -188,9 +197,11 @@ int plan_homes_find(struct tree *t, struct fail *f)
 	if (expand_path(s, t->plan->account, named, sizeof(named), f) < 0 ||
 		find_directory(t, named, PATH_LOCAL, h->source, sizeof(h->source), &found, f) < 0)
 		return -1;
-	return found ? 0
-		     : fail_say(f, FAIL_REFUSED, "make the plan", s->at, "home = %.200s: no directory",
-				named);
+	if (found && !plan_homes_refuse(h->source, tree_is(t, KEY_PROCESSES, "all")))
+		return 0;
+	return fail_say(f, FAIL_REFUSED, "make the plan", s->at, "home = %.200s: %s", named,
+		found ? plan_homes_refuse(h->source, tree_is(t, KEY_PROCESSES, "all"))
+		      : "no directory");
 }
 
 bool tree_home_is_in(const struct tree *t, const char *top)

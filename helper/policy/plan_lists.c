@@ -1,11 +1,13 @@
 /*
  * hide, read_only and writable, in this order. What is to be writable again is copied from
- * the tree before anything is laid over it.
+ * the tree before anything is laid over it: what hides or covers something in it comes again.
  */
 #include "helper/policy/expand.h"
 #include "helper/policy/plan_parts.h"
 #include "lib/base/text.h"
 #include "lib/linux/path.h"
+
+#include <stdio.h>
 
 static int refuse(const struct setting *s, const char *path, struct fail *f, const char *why)
 {
@@ -105,6 +107,48 @@ static int add_read_only(struct tree *t, const struct setting *s, char *path, st
 		.attr = RDONLY | (is_hosts_dev(t, path) ? 0 : t->attr));
 }
 
+/* What the lists say of one path by two names, which are known to be one only now. */
+static int check_writable(struct tree *t, const struct setting *s, const char *path, struct fail *f)
+{
+	char why[400];
+
+	for (size_t i = 0; i < t->plan->n_steps; i++) {
+		const struct step *step = &t->plan->steps[i];
+		const bool frozen = step->op == STEP_FREEZE && word_is_at_or_below(step->target, path);
+		const bool hidden = step->op == STEP_HIDE && word_is_at_or_below(path, step->target);
+		if (!frozen && !hidden)
+			continue;
+		snprintf(why, sizeof(why), "%s = %.150s at %.80s %s", frozen ? "read_only" : "hide",
+			step->target, step->at ? step->at : "(default)",
+			frozen ? "says the opposite" : "hides it");
+		return refuse(s, path, f, why);
+	}
+	return 0;
+}
+
+static bool takes_away(const struct step *s)
+{
+	return s->op == STEP_HIDE || s->op == STEP_COVER || s->op == STEP_TEXT;
+}
+
+/* What takes away or replaces something below the path comes after the step that shows it, the
+ * last one. */
+static void put_back(struct plan *plan, const char *path)
+{
+	size_t left = plan->n_steps - 1, at = 0;
+
+	while (left--) {
+		const struct step one = plan->steps[at];
+		if (!takes_away(&one) || !word_is_at_or_below(one.target, path)) {
+			at++;
+			continue;
+		}
+		memmove(&plan->steps[at], &plan->steps[at + 1],
+			(plan->n_steps - at - 1) * sizeof(one));
+		plan->steps[plan->n_steps - 1] = one;
+	}
+}
+
 static int add_writable(struct tree *t, const struct setting *s, char *path, struct fail *f)
 {
 	char source[2048];
@@ -115,8 +159,12 @@ static int add_writable(struct tree *t, const struct setting *s, char *path, str
 		strcmp(path, t->home.seen) == 0 || tree_is_replaced(t, path) || t->kind == ROOT_EMPTY)
 		return 0;
 	text_add(&words, "%s%s", t->root, path);
-	return ADD(.op = STEP_THAW, .target = path, .source = source, .attr = t->attr,
-		.flags = STEP_OPTIONAL, .at = s->at);
+	if (check_writable(t, s, path, f) < 0 ||
+		ADD(.op = STEP_THAW, .target = path, .source = source, .attr = t->attr,
+			.flags = STEP_OPTIONAL, .at = s->at) < 0)
+		return -1;
+	put_back(t->plan, path);
+	return 0;
 }
 
 int plan_lists(struct tree *t, struct fail *f)

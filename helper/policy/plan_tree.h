@@ -11,6 +11,9 @@
 /* Adds the steps for `box` to the plan, whose account is set. */
 int plan_tree(struct plan *plan, const struct box *box, struct fail *f);
 
+/* Why `home` may not be this directory of the host's, or NULL; `all`: with processes = all. */
+const char *plan_homes_refuse(const char *path, bool all);
+
 /* Bytes of a KIND_SIZE value; percent are of this host's memory, whole pages. */
 uint64_t plan_bytes(const struct value *value);
 

@@ -2,6 +2,7 @@
 
 #include "helper/policy/labels.h"
 #include "helper/policy/mount_value.h"
+#include "helper/policy/plan_tree.h"
 #include "helper/policy/word.h"
 
 #include <stdio.h>
@@ -177,6 +178,16 @@ static int check_lists(const struct box *box, struct fail *f)
 		if (check_writable(box, writable, writable->value.items[i].text, f) < 0)
 			return -1;
 	return 0;
+}
+
+static int check_home(const struct box *box, struct fail *f)
+{
+	const struct setting *s = get(box, KEY_HOME);
+	const char *why = s->text[0] == '/'
+		? plan_homes_refuse(s->text, is_word(box, KEY_PROCESSES, "all"))
+		: NULL;
+
+	return why ? WRONG(f, s, "home = %s: %s", s->text, why) : 0;
 }
 
 /* ---- bind.LABEL, tmpfs.LABEL ---------------------------------------------------------------- */
@@ -366,7 +377,7 @@ static int check_writes(const struct box *box, struct fail *f)
 
 int tree_rules_check(const struct box *box, struct fail *f)
 {
-	if (check_lists(box, f) < 0 || check_allowed(box, f) < 0 || check_writes(box, f) < 0 ||
+	if (check_lists(box, f) < 0 || check_home(box, f) < 0 || check_allowed(box, f) < 0 || check_writes(box, f) < 0 ||
 		check_propagation(box, f) < 0 || check_processes(box, f) < 0)
 		return -1;
 	for (size_t i = 0; i < box->all.n_labelled; i++)

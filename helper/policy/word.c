@@ -2,6 +2,7 @@
 
 #include "lib/base/text.h"
 
+#include <limits.h>
 #include <string.h>
 
 bool word_is_path(const char *s)
@@ -12,7 +13,7 @@ bool word_is_path(const char *s)
 		return true;
 	while (*s == '/') {
 		size_t n = strcspn(++s, "/");
-		if (n == 0 || (n == 1 && *s == '.') || (n == 2 && s[0] == '.' && s[1] == '.'))
+		if (n == 0 || n > NAME_MAX || (n == 1 && *s == '.') || (n == 2 && s[0] == '.' && s[1] == '.'))
 			return false;
 		s += n;
 	}

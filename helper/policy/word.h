@@ -12,7 +12,8 @@
 
 #define WORD_PATH_MAX 900 /* bytes of a path in the policy */
 
-/* Whether `s` is an absolute path without "//", ".", ".." and without a slash at its end. */
+/* Whether `s` is an absolute path without "//", ".", ".." and without a slash at its
+ * end, whose names have at most 255 bytes. */
 bool word_is_path(const char *s);
 
 /* Whether every % begins one of the tokens %u %U %g %G %h %H %%. */

@@ -105,6 +105,59 @@ def the_lists_count_in_the_hosts_dev():
         os.unlink("/dev/note")
 
 
+@test
+def what_is_writable_again_shows_nothing_that_is_hidden():
+    """What `writable` laid over the tree had in it what `hide` and `homes` had taken away."""
+    os.symlink("/home", "/srv/homes.link")
+    hostfiles.write("/home/bob/open", "bob's\n")
+    os.chmod("/home/bob", 0o755)
+    look = "cat /srv/secret; ls /home; cat /home/bob/open; touch /srv/data/w && rm /srv/data/w && echo wrote"
+    try:
+        out = session("read_only = /srv\nhide = /root\nhomes = all\n", look.replace("/srv/data", "/tmp"))
+        contains(out, "sesame\nalice\nbob\ncarol\ndave\nbob's\nwrote\n", "control")
+        for again in ("/srv", "/home, /srv", "/srv/data, /srv, /home", "/srv, /srv/homes.link", "/srv, /srv/data"):
+            out = session(f"read_only = /\nhide = /srv/secret\nwritable = {again}\n", look + "; ls /srv/data/sub")
+            equal(out, "alice\nwrote\ndeep\n", f"writable = {again}")
+        out = session("read_only = /\nhide = /srv/data/sub\nwritable = /srv/data\n",
+                      "ls -A /srv/data/sub; touch /srv/data/sub/w 2>&1; touch ~/w && rm ~/w && echo home")
+        equal(out.splitlines()[1:], ["home"], f"a directory, and the home: {out}")
+        contains(out, "Read-only file system", "it is still the hidden one")
+    finally:
+        os.unlink("/srv/homes.link")
+        os.unlink("/home/bob/open")
+        os.chmod("/home/bob", 0o700)
+
+
+@test
+def the_boxs_own_name_is_known_where_etc_is_writable():
+    out = session("read_only = /\nwritable = /etc\nhostname = unheard-of\n", "cat /etc/hosts")
+    contains(out, "127.0.1.1\tunheard-of\n", "its name")
+
+
+@test
+def lists_that_contradict_by_another_name_refuse():
+    """They were compared as they are written; behind a link or a token the last one counted."""
+    for keys, line, why in (
+            ("read_only = /srv/data, /srv/data/sub\nwritable = /srv/link", 3, "read_only = /srv/data at"),
+            ("read_only = /, /srv/link/sub\nwritable = /srv/data", 3, "read_only = /srv/data/sub at"),
+            ("read_only = /, /srv/alice/x\nwritable = /srv/%u", 3, "read_only = /srv/alice/x at"),
+            ("read_only = /\nhide = /srv/data\nwritable = /srv/link/sub", 4, "hide = /srv/data at")):
+        contains(refusal(keys + "\n"), f"loginbox.conf:{line}': writable = ", keys)
+        contains(refusal(keys + "\n"), why, keys)
+    equal(can_write("read_only = /srv/link\nwritable = /srv/data/sub\n", "/srv/data", "/srv/data/sub"),
+          ["/srv/data/sub"], "what lies below it may be writable")
+
+
+@test
+def roots_state_is_in_no_home():
+    """`home = /run` showed it; a bind of that has it hidden."""
+    os.symlink("/run", "/srv/state")
+    try:
+        contains(refusal("home = /srv/state\n"), "it would show the host's state of loginbox", "by a link")
+    finally:
+        os.unlink("/srv/state")
+
+
 # ---- places -----------------------------------------------------------------------------------
 
 @test
