@@ -43,17 +43,12 @@ static bool is_said(const struct look *l, const char *subject, enum severity sev
 	return false;
 }
 
-/* What the host has not, yet, is a matter of --here. */
-static bool is_of_host(const struct box *box, const char *at)
+/* Whether the root is there is a matter of --here. */
+static bool is_root(const struct box *box, const char *at)
 {
-	static const enum key_id keys[] = { KEY_ROOT, KEY_DEV_ALLOW };
+	const struct setting *root = box->all.by_key[KEY_ROOT];
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const struct setting *s = box->all.by_key[keys[i]];
-		if (strcmp(at, s->at ? s->at : s->key->name) == 0)
-			return true;
-	}
-	return false;
+	return strcmp(at, root->at ? root->at : root->key->name) == 0;
 }
 
 static void stop(struct look *l, const char *why)
@@ -69,7 +64,7 @@ static void add_failure(struct look *l, const struct account *account, const str
 	char words[700];
 
 	if (f->kind == FAIL_REFUSED) {
-		if (!is_of_host(l->rule->box, f->subject) &&
+		if (!is_root(l->rule->box, f->subject) &&
 			!is_said(l, f->subject, SEVERITY_ERROR))
 			findings_add(l->found, SEVERITY_ERROR, f->subject, "",
 				"%s (user '%s', rule '%s' at %s)", f->rule, account->name,

@@ -146,6 +146,17 @@ static const char *refuse_source(const struct step *s)
 	return errno == ENOENT && !(s->flags & STEP_OPTIONAL) ? "does not exist" : NULL;
 }
 
+/* A directory is mounted on a directory, and what is none on what is none. */
+static bool is_other_kind(const struct step *s, const struct reach *place)
+{
+	struct stat st;
+
+	if (s->op != STEP_TREE || (s->flags & STEP_USERS_SOURCE) || place->kind == REACH_NOTHING ||
+		place->kind == REACH_UNKNOWN || lstat(s->source, &st) < 0)
+		return false;
+	return S_ISDIR(st.st_mode) != (place->kind == REACH_DIRECTORY);
+}
+
 void check_places(const struct plan *plan, bool named, struct findings *found)
 {
 	struct reach reach;
@@ -154,13 +165,19 @@ void check_places(const struct plan *plan, bool named, struct findings *found)
 		const struct step *s = &plan->steps[i];
 		if (!s->at)
 			continue;
-		const char *why = named ? refuse_source(s) : NULL;
-		if (why)
+		const char *why = refuse_source(s);
+		if (why && named)
 			findings_add(found, SEVERITY_WARNING, s->at, "",
 				"logins of '%s' are refused: %s %s", plan->account->name, s->source,
 				why);
-		if (plan_reach_place(plan, i, &reach))
+		if (plan_reach_place(plan, i, &reach)) {
+			if (!why && is_other_kind(s, &reach))
+				findings_add(found, SEVERITY_WARNING, s->at, "",
+					"logins are refused: of %s and %s one is a directory and "
+					"one is not",
+					s->source, s->target);
 			continue;
+		}
 		findings_add(found, SEVERITY_WARNING, s->at, "",
 			"logins are refused: on the way to %s, %s %s", s->target, reach.at,
 			reach.kind == REACH_NOTHING

@@ -250,13 +250,16 @@ void plan_reach(const struct plan *plan, const char *path, struct reach *out)
 /* Whether names can be made in what is there without changing the host. */
 static bool is_of_box(const struct step *by)
 {
+	if (by && by->op == STEP_COVER)
+		return (by->flags & STEP_UNSEALED) != 0;
 	return by && (effect_of(by) == FRESH || by->op == STEP_OVERLAY || by->op == STEP_DIR);
 }
 
 /* An absent target is fine for what only takes away. */
 static bool needs_place(const struct step *s)
 {
-	return s->op == STEP_TREE || s->op == STEP_TMPFS || s->op == STEP_LAYER;
+	return s->op == STEP_TREE || s->op == STEP_TMPFS || s->op == STEP_LAYER ||
+		s->op == STEP_THAW;
 }
 
 bool plan_reach_place(const struct plan *plan, size_t i, struct reach *out)

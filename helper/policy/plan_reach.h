@@ -38,7 +38,7 @@ void plan_reach(const struct plan *plan, const char *path, struct reach *out);
  * Whether the build will find, or may make, the place for step `i` of the plan: links on the
  * way refuse it, and names are made in what is the box's own alone. Where not, `out` has the
  * component (at) that is a link (REACH_OTHER) or missing (REACH_NOTHING). What lies in a home
- * is not judged.
+ * is not judged. Where it will, `out` says what is there.
  */
 bool plan_reach_place(const struct plan *plan, size_t i, struct reach *out);
 

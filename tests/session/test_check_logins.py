@@ -25,6 +25,7 @@ def prepare():
     hostfiles.write("/srv/data/file", "data\n")
     os.symlink("data", "/srv/link")
     os.symlink("file", "/srv/data/alias")
+    os.mkfifo("/srv/fifo")
     hostfiles.write("/srv/script", "#!/srv/data/file\n", 0o755)
 
 
@@ -58,7 +59,9 @@ def what_a_users_login_would_be_refused_for_is_an_error_with_its_line():
                       ("bind.a = /srv/data:/home", "its target is the user's home or above it"),
                       ("tmpfs.a = /home/%u", "that is `home = tmpfs`"),
                       ("bind.a = %h:/mnt\nhide = /mnt/x", "it lies in what shows the user's own home"),
-                      ("home = /srv/none/%u", "no directory")):
+                      ("home = /srv/none/%u", "no directory"),
+                      ("dev_allow = /dev/none", "No such file or directory"),
+                      ("read_only = /srv/data\nwritable = /srv/link", "says the opposite")):
         told = check(keys)
         line = str(1 + len(keys.splitlines()))
         equal([row[:2] for row in told], [("error", line)], f"{keys}: {told}")
@@ -176,13 +179,16 @@ def places_that_a_login_would_not_find_are_warned_of():
                       ("bind.a = /srv/data:/web/deep", "/web does not exist"),
                       ("bind.a = /srv/none:/mnt", "logins of 'alice' are refused: /srv/none does not exist"),
                       ("bind.a = /srv/data/alias:/mnt", "/srv/data/alias is a symbolic link"),
-                      ("bind.a = /srv/link/alias:/mnt", "/srv/data/alias is a symbolic link")):
+                      ("bind.a = /srv/link/alias:/mnt", "/srv/data/alias is a symbolic link"),
+                      ("bind.a = /srv/fifo:/mnt", "one is a directory and one is not"),
+                      ("bind.a = /srv/data:/srv/script", "one is a directory and one is not"),
+                      ("read_only = /\nwritable = /home/bob", "/home/bob does not exist")):
         told = check(keys)
-        equal([row[:2] for row in told], [("warning", "2")], f"{keys}: {told}")
+        equal([row[:2] for row in told], [("warning", str(1 + len(keys.splitlines())))], f"{keys}: {told}")
         contains(told[0][2], why, keys)
         true(not comes_in(), f"{keys}: the login is refused", "")
     for keys in ("bind.a = /srv/link:/mnt", "bind.a = /srv/none:/mnt:optional", "hide = /srv/link/none/x",
-                 "bind.a = /srv/link/none/x:/mnt:optional", "bind.a = /srv/link/file:/srv/data/file"):
+                 "bind.a = /srv/link/none/x:/mnt:optional", "bind.a = /srv/fifo:/srv/script", "bind.a = /srv/link/file:/srv/data/file"):
         equal(check(keys), [], keys)
         true(comes_in(), f"{keys}: the login comes in", "")
 
