@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define ROOM 96 /* of one word: PROPERTY=/dev/block/MAJOR:MINOR NUMBER */
+#define STOP_MS 2000
 #define APPLY_MS 1000 /* from systemd's answer until the kernel holds it */
 #define NAP_MS 2
 
@@ -223,6 +224,18 @@ static int find_paths(
 	return 0;
 }
 
+/* An init that had ended before it was moved never was in the scope: systemd, which waits for
+ * the last process to leave, would keep it for ever. */
+static void stop_scope(const char *scope)
+{
+	struct words w = { .n = 0 };
+	struct fail f = { 0 };
+
+	add(&w, "stop");
+	add(&w, "%s", scope);
+	ask(&w, fdio_now_ms() + STOP_MS, &f);
+}
+
 /* systemd answers first, and writes to the kernel after. */
 static int await_values(const struct box_cgroup *cg, const char *path,
 	const struct cgroup_values *values, struct fail *f)
@@ -298,8 +311,13 @@ int box_systemd_start(struct box_cgroup *cg, const struct plan *plan, const char
 	add(&w, "%d", init);
 	add_values(&w, &plan->cgroup);
 	cg->values = plan->cgroup;
-	if (ask(&w, deadline_ms, f) < 0 || find_paths(cg, init, scope, slice, f) < 0 ||
-		await_values(cg, cg->path.box, &plan->cgroup, f) < 0)
+	if (ask(&w, deadline_ms, f) < 0)
+		return -1;
+	if (find_paths(cg, init, scope, slice, f) < 0) {
+		stop_scope(scope);
+		return -1;
+	}
+	if (await_values(cg, cg->path.box, &plan->cgroup, f) < 0)
 		return -1;
 	if (cg->per_user && set_slice(cg, plan, shared, slice, deadline_ms, f) < 0)
 		return -1;

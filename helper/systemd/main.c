@@ -159,6 +159,18 @@ static int start(sd_bus *bus, char **words, uint64_t end_us, struct fail *f)
 	return fail_is_set(f) ? -1 : 0;
 }
 
+/* Its end is not waited for. */
+static int stop(sd_bus *bus, const char *unit, struct fail *f)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_call_method(bus, MANAGER, "StopUnit", &error, NULL, "ss", unit, "replace");
+
+	if (r < 0)
+		fail_bus(f, r, &error, "stop scope", unit);
+	sd_bus_error_free(&error);
+	return fail_is_set(f) ? -1 : 0;
+}
+
 static int set(sd_bus *bus, char **words, struct fail *f)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -228,6 +240,8 @@ static int serve(int argc, char **argv, struct fail *f)
 	sd_bus_set_method_call_timeout(bus, ms * 1000);
 	if (argc >= 6 && strcmp(argv[2], "start") == 0)
 		start(bus, argv + 3, end_us, f);
+	else if (argc == 4 && strcmp(argv[2], "stop") == 0)
+		stop(bus, argv[3], f);
 	else if (argc >= 4 && strcmp(argv[2], "set") == 0)
 		set(bus, argv + 3, f);
 	else if (argc == 4 && strcmp(argv[2], "forget") == 0)

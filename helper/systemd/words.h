@@ -3,6 +3,7 @@
  *
  *	loginbox-systemd MS ping
  *	loginbox-systemd MS start SCOPE SLICE PID [PROPERTY=VALUE]...
+ *	loginbox-systemd MS stop SCOPE
  *	loginbox-systemd MS set UNIT [PROPERTY=VALUE]...
  *	loginbox-systemd MS forget SERVICE
  *

@@ -308,6 +308,15 @@ class Instead:
 
 
 @test
+def nothing_stays_of_a_box_whose_init_ended_before_it_was_in_the_scope():
+    """It fails at once; systemd, asked meanwhile, gets it dead and never sees it leave."""
+    policy("bind.x = /nonexistent:/mnt")
+    for _ in range(3):
+        true(run(["su", "alice", "-c", "true"], timeout=120).returncode != 0, "refused")
+    wait_until(lambda: not units(), "no scope is left", 60, 0.2)
+
+
+@test
 def a_systemd_that_does_not_answer_refuses_what_was_asked_for_and_nothing_else():
     for text, why in (("#!/bin/sh\nexit 1\n", "without an answer"),
                       ("#!/bin/sh\nexec sleep 60\n", "ask")):
