@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(TOP, os.environ.get("LOGINBOX_BUILD", "build"), "tests/bench")
 TOOLS = "/usr/lib/loginbox-bench"
-FLOOR, METER = f"{TOOLS}/floor", f"{TOOLS}/meter"
+FLOOR, METER, NOTHING = f"{TOOLS}/floor", f"{TOOLS}/meter", f"{TOOLS}/nothing"
 ROOT = "/srv/bench-root"
 INVENTORY = ["/usr/bin/python3", "-IS", f"{TOOLS}/inventory.py"]
 TRUE = ["/bin/true"]
@@ -96,7 +96,7 @@ def prepare():
     with open("/root/.ssh/id_test.pub", encoding="utf-8") as file:
         hostfiles.authorize(HOME, UID, file.read())
     os.makedirs(TOOLS, exist_ok=True)
-    for source in (f"{BUILD}/floor", f"{BUILD}/meter", f"{HERE}/inventory.py"):
+    for source in (f"{BUILD}/floor", f"{BUILD}/meter", f"{BUILD}/nothing", f"{HERE}/inventory.py"):
         shutil.copy(source, TOOLS)
     os.makedirs(f"{TOOLS}/home")
     # crun cannot have "/" itself for a root.
@@ -105,13 +105,14 @@ def prepare():
     for name in ("tmp", "vartmp", "opt"):
         os.makedirs(f"{TOOLS}/inst/{name}", 0o000)
     use_files()
-    write_policy()
     pam("lb-empty", PAM_BASE)
     for service in SERVICES.values():
         pam(service, "session required pam_loginbox.so close\n" + PAM_BASE
             + "session required pam_loginbox.so open\n")
     hostfiles.write("/etc/security/namespace.conf", NAMESPACE_CONF)
     pam("lb-namespace", PAM_BASE + "session required pam_namespace.so\n")
+    # Last: the kept policy is of the directories above it, too.
+    write_policy()
 
 
 def use_files():
