@@ -102,6 +102,7 @@ static int make_plan(struct service *s, struct fail *f)
 		return -1;
 	/* A keeper begins with what is left here. */
 	policy_free(s->policy);
+	plan_pack(&s->plan);
 	slim_settle();
 	s->policy = NULL;
 	s->planned = true;

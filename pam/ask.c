@@ -34,7 +34,10 @@ struct child {
 static int start_helper(void *arg)
 {
 	static char *const argv[] = { (char *)"loginbox-helper", NULL };
-	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	/* The keeper goes on in the helper's memory: small pieces that the C library only keeps at
+	 * hand would each hold a page of it, see slim.h. */
+	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+		(char *)"GLIBC_TUNABLES=glibc.malloc.tcache_count=0", NULL };
 	struct child *c = arg;
 
 	/* su and sudo run with their caller's real uid, and the helper believes the real uid. */

@@ -94,7 +94,7 @@ void init_live(int control)
 		_exit(1);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		_exit(1);
-	slim_for_good();
+	slim_for_good(__builtin_frame_address(0));
 	wait_for_children(signals);
 	_exit(1);
 }

@@ -257,7 +257,7 @@ static char *make_stack(struct seat *seat)
 
 	if (low == MAP_FAILED || mprotect(low, STACK_GUARD, PROT_NONE) < 0)
 		return NULL;
-	slim_stack(low + STACK_GUARD, (char *)seat);
+	slim_stack(low + STACK_GUARD, low + STACK_SIZE, (char *)seat);
 	return low + STACK_SIZE;
 }
 

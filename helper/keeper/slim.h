@@ -19,15 +19,19 @@ void slim_begin(void);
 void slim_settle(void);
 
 /*
- * A new stack, by its lowest byte, and the main one that is left for it: nothing below `left`
- * there is used again.
+ * A new stack, by its lowest byte and the one behind its highest, and the main one that is left
+ * for it: nothing below `left` there is used again.
  */
-void slim_stack(char *low, char *left);
+void slim_stack(char *low, char *high, char *left);
 
 /* In a process that goes on to allocate: free memory, and the stack below the caller. */
 void slim_down(void);
 
-/* In a process that allocates and frees nothing from here on: the heap, with whatever is in it. */
-void slim_for_good(void);
+/*
+ * In a process that allocates and frees nothing from here on: the heap, with whatever is in it,
+ * and all of both stacks but the frame of the caller, who never returns: `frame` is
+ * __builtin_frame_address(0) there.
+ */
+void slim_for_good(char *frame);
 
 #endif

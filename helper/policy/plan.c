@@ -309,9 +309,49 @@ int plan_add_step(struct plan *plan, struct step step, struct fail *f)
 	return 0;
 }
 
+static size_t length_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+/* Moves the text, if any, to where there is room for it, and the room on. */
+static void move_text(char **text, char **room)
+{
+	size_t n = length_of(*text);
+	char *to = n ? memcpy(*room, *text, n) : NULL;
+
+	free(*text);
+	*text = to;
+	*room += n;
+}
+
+void plan_pack(struct plan *plan)
+{
+	size_t head = plan->n_steps * sizeof(*plan->steps), size = head;
+
+	if (plan->packed || !plan->n_steps)
+		return;
+	for (size_t i = 0; i < plan->n_steps; i++)
+		size += length_of(plan->steps[i].target) + length_of(plan->steps[i].source) +
+			length_of(plan->steps[i].at);
+	struct step *steps = malloc(size);
+	if (!steps)
+		return;
+	char *room = memcpy(steps, plan->steps, head);
+	room += head;
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		move_text(&steps[i].target, &room);
+		move_text(&steps[i].source, &room);
+		move_text(&steps[i].at, &room);
+	}
+	free(plan->steps);
+	plan->steps = steps;
+	plan->packed = true;
+}
+
 void plan_free(struct plan *plan)
 {
-	for (size_t i = 0; i < plan->n_steps; i++) {
+	for (size_t i = 0; i < plan->n_steps && !plan->packed; i++) {
 		free(plan->steps[i].target);
 		free(plan->steps[i].source);
 		free(plan->steps[i].at);

@@ -140,6 +140,7 @@ struct plan {
 	unsigned max_sessions;   /* of the user at once; 0: any */
 	struct step *steps;
 	size_t n_steps;
+	bool packed; /* by plan_pack(): their texts lie behind the steps */
 
 	/* of all its processes together */
 	struct cgroup_values cgroup;
@@ -210,6 +211,13 @@ int plan_add_step(struct plan *plan, struct step step, struct fail *f);
 
 /* Prints the ordered steps, one a line. */
 void plan_print(const struct plan *plan, FILE *to);
+
+/*
+ * Moves the steps and their texts, hundreds of small pieces between what is freed by now, into
+ * one: for a process that keeps the plan for as long as a box lives. None is added after. Where
+ * there is no memory, all stays as it is.
+ */
+void plan_pack(struct plan *plan);
 
 void plan_free(struct plan *plan);
 

@@ -15,10 +15,12 @@ import report  # noqa: E402
 from report import equal, test, true  # noqa: E402
 
 # The goal is 1.3. This is where the product stands, and may only ever go down.
-CALLS_MOST = 4.8
+CALLS_MOST = 4.4
 # The goal is 1.2; a machine that is busy with other things must not fail here.
 CPU_MOST = 3.0
 PROCESSES_MOST = 2
+# The goal is 128. What keeper and init share counts half to each, and so once.
+KIB_MOST = 285
 
 BOX = {}
 
@@ -71,6 +73,18 @@ def two_processes_stay_for_a_box_and_nothing_after_it():
         staying = [what for _, what in held.new_processes().values() if what != "meter"]
         equal(len(staying), PROCESSES_MOST, f"processes of a box {staying}")
     report.wait_until(lambda: not held.new_processes(), "no process is left of the box", 20)
+
+
+@test
+def keeper_and_init_give_back_what_they_do_not_use():
+    boxes = 24
+    cases.write_policy("session")
+    with measure.Held(cases.product(cases.TRUE), boxes) as held:
+        def kib():
+            return sum(measure.pss_kib(pid) for pid, (_, what) in held.new_processes().items()
+                       if what != "meter") / boxes
+        report.wait_until(lambda: kib() <= KIB_MOST, f"at most {KIB_MOST} KiB a box", 20)
+        report.note(f"{kib():.0f} KiB of PSS a box, the goal 128")
 
 
 if __name__ == "__main__":

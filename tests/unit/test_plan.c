@@ -127,6 +127,21 @@ static void print_all(struct plan *plan, FILE *to)
 }
 
 /* The plan of a policy and a login as text, or the message of the failure. */
+/* Moved into one piece of memory a plan says what it said before. */
+static void check_packed(struct plan *plan, const char *said)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+
+	plan_pack(plan);
+	CHECK(plan->packed == (plan->n_steps > 0));
+	print_all(plan, to);
+	fclose(to);
+	CHECK_TEXT(text, said);
+	free(text);
+}
+
 static char *plan_text(const struct policy *policy, const struct login *login)
 {
 	char *text = NULL;
@@ -139,8 +154,10 @@ static char *plan_text(const struct policy *policy, const struct login *login)
 		fprintf(to, "%s\n", fail_word(&f, words, sizeof(words)));
 	else
 		print_all(&plan, to);
-	plan_free(&plan);
 	fclose(to);
+	if (plan.steps)
+		check_packed(&plan, text);
+	plan_free(&plan);
 	return text;
 }
 
