@@ -147,14 +147,26 @@ static const char *refuse_source(const struct step *s)
 }
 
 /* A directory is mounted on a directory, and what is none on what is none. */
-static bool is_other_kind(const struct step *s, const struct reach *place)
+static const char *refuse_kind(const struct step *s, const struct reach *place)
 {
+	const bool fresh = s->op == STEP_TMPFS || s->op == STEP_LAYER;
 	struct stat st;
 
-	if (s->op != STEP_TREE || (s->flags & STEP_USERS_SOURCE) || place->kind == REACH_NOTHING ||
-		place->kind == REACH_UNKNOWN || lstat(s->source, &st) < 0)
-		return false;
-	return S_ISDIR(st.st_mode) != (place->kind == REACH_DIRECTORY);
+	if (place->kind == REACH_NOTHING || place->kind == REACH_UNKNOWN ||
+		(!fresh && (s->op != STEP_TREE || (s->flags & STEP_USERS_SOURCE) ||
+				   lstat(s->source, &st) < 0)) ||
+		(fresh || S_ISDIR(st.st_mode)) == (place->kind == REACH_DIRECTORY))
+		return NULL;
+	return place->kind == REACH_DIRECTORY ? "is a directory, and what is mounted there is not"
+					      : "is no directory, and what is mounted there is";
+}
+
+static void add_place(const struct plan *plan, const struct step *s, bool named, const char *name,
+	const char *why, struct findings *found)
+{
+	findings_add(found, SEVERITY_WARNING, s->at, "", "logins %s%s%s are refused: %s %s",
+		named ? "of '" : "in this box", named ? plan->account->name : "", named ? "'" : "",
+		name, why);
 }
 
 void check_places(const struct plan *plan, bool named, struct findings *found)
@@ -163,25 +175,19 @@ void check_places(const struct plan *plan, bool named, struct findings *found)
 
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		const struct step *s = &plan->steps[i];
-		if (!s->at)
+		const char *why = s->at ? refuse_source(s) : NULL;
+		if (!s->at || (why && !named))
 			continue;
-		const char *why = refuse_source(s);
-		if (why && named)
-			findings_add(found, SEVERITY_WARNING, s->at, "",
-				"logins of '%s' are refused: %s %s", plan->account->name, s->source,
-				why);
-		if (plan_reach_place(plan, i, &reach)) {
-			if (!why && is_other_kind(s, &reach))
-				findings_add(found, SEVERITY_WARNING, s->at, "",
-					"logins are refused: of %s and %s one is a directory and "
-					"one is not",
-					s->source, s->target);
-			continue;
-		}
-		findings_add(found, SEVERITY_WARNING, s->at, "",
-			"logins are refused: on the way to %s, %s %s", s->target, reach.at,
-			reach.kind == REACH_NOTHING
-				? "does not exist, and nothing is made in a tree of the host's"
-				: "is a symbolic link");
+		if (why)
+			add_place(plan, s, named, s->source, why, found);
+		else if (!plan_reach_place(plan, i, &reach))
+			add_place(plan, s, named, reach.at,
+				reach.kind == REACH_NOTHING
+					? "does not exist, and nothing is made in a tree of the "
+					  "host's"
+					: "is a symbolic link, and is not followed",
+				found);
+		else if ((why = refuse_kind(s, &reach)))
+			add_place(plan, s, named, s->target, why, found);
 	}
 }

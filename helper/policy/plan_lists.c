@@ -82,7 +82,7 @@ static bool is_of_box(const struct tree *t, const char *path)
 
 static int add_hide(struct tree *t, const struct setting *s, char *path, struct fail *f)
 {
-	if (tree_home_is_in(t, path))
+	if (tree_home_is_in(t, path) && !tree_is(t, KEY_HOMES, "none"))
 		return refuse(s, path, f, "it would hide the user's own home; that is homes = none");
 	/* Names in a home are the user's: what is hidden there is brought back by a rename. */
 	if (is_users(t, path))

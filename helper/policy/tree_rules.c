@@ -85,6 +85,8 @@ static int check_hidden(const struct box *box, const struct setting *s, const ch
 		return WRONG(f, s, "hide = %%h: that is homes = none");
 	if (own && !is_bound(box, path))
 		return WRONG(f, s, "hide = %s: the box has a %s of its own", path, own);
+	if (strcmp(path, "/var") == 0 && is_word(box, KEY_TMP, "private"))
+		return WRONG(f, s, "hide = /var: the box has a /var/tmp of its own in it");
 	if (is_word(box, KEY_HOMES, "none"))
 		return 0;
 	for (size_t i = 0; i < homes_in->value.n_items; i++)

@@ -149,6 +149,14 @@ def lists_that_contradict_by_another_name_refuse():
 
 
 @test
+def without_homes_what_holds_them_may_be_hidden():
+    """It was refused, with the remedy that stood there already."""
+    out = session("homes = none\nhide = /home, /srv\n", "ls -A /home /srv; pwd; ls -d ~ 2>&1")
+    equal(out.split()[:3], ["/home:", "/srv:", "/"], "names, and where one is")
+    contains(out, "No such file", "the home")
+
+
+@test
 def roots_state_is_in_no_home():
     """`home = /run` showed it; a bind of that has it hidden."""
     os.symlink("/run", "/srv/state")
