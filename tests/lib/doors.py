@@ -126,7 +126,7 @@ def result_of(out):
 
 
 @contextlib.contextmanager
-def cron(user, lines):
+def cron(user, lines, *options):
     """A cron daemon that has just started and finds these lines in the user's table."""
     table = f"/var/spool/cron/crontabs/{user}"
     hostfiles.write(table, "".join(f"{line}\n" for line in lines), 0o600)
@@ -135,7 +135,7 @@ def cron(user, lines):
         if os.path.exists(name):
             os.unlink(name)
     try:
-        with Daemon("/usr/sbin/cron", "-f"):
+        with Daemon("/usr/sbin/cron", "-f", *options):
             yield
     finally:
         for name in (table, "/run/crond.reboot", "/run/crond.pid"):

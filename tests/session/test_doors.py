@@ -19,7 +19,6 @@ from terminal import Terminal  # noqa: E402
 
 COMMAND_DOORS = [door for door in DOORS.values() if door.make_command]
 SECRET = "the-callers-secret"
-table = {name: {} for name in DOORS}
 
 
 def in_box_of(user, log):
@@ -53,7 +52,6 @@ def leads_into_the_users_box(door):
     equal(uid, "2001", "uid")
     true("uid 2001" in marker, "the marker is of the user's box", marker)
     in_box_of("alice", log)
-    table[door.name]["boxed"] = "yes"
 
 
 ALL_KEYS = """[box all]
@@ -95,7 +93,6 @@ def gives_limits_groups_umask_and_environment(door):
 def gives_the_exit_status_back(door):
     for status in (0, 1, 42, 255):
         equal(door.run(f"exit {status}").returncode, status, "exit status")
-    table[door.name]["exit status"] = "yes"
 
 
 @each_door
@@ -342,7 +339,6 @@ def a_killed_door_ends_its_box():
                            f"{name}: all of the box is gone", 20)
         finally:
             door.switch_off()
-        table[name]["close"] = "yes, killed too"
 
 
 @test
@@ -385,7 +381,6 @@ def a_job(name, service, runs):
         equal((user, rest[0]), ("alice", "alice"), "user, and the homes that are visible")
         contains(text, "uid 2001", "the marker")
         in_box_of("alice", log)
-        table[name] = {"boxed": "yes", "tty": "-", "exit status": "logged"}
     report.add(f"a_job_of_{name}_runs_in_the_box", look)
 
 
@@ -402,7 +397,6 @@ def pamtester_opens_and_closes():
     done = run(["pamtester", "test", "alice", "open_session", "close_session"])
     equal(done.returncode, 0, f"status ({done.stdout}{done.stderr})")
     in_box_of("alice", log)
-    table["pamtester"] = {"boxed": "yes", "tty": "-", "exit status": "-"}
 
 
 def main():
@@ -413,10 +407,7 @@ def main():
     DOORS["su"].switch_off()
     for door in DOORS.values():
         door.prepare()
-    status = report.run_all(after=leftovers.checker(leftovers.snapshot()))
-    for name, row in table.items():
-        report.note(f"{name:16} " + "  ".join(f"{key}: {value}" for key, value in row.items()))
-    return status
+    return report.run_all(after=leftovers.checker(leftovers.snapshot()))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from doors import DOORS, OWN_PID_NS, WHERE  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
-table = {name: {"boxed": "no"} for name in DOORS}
 FRESH = ("su --pty",)       # a pty of the box's own
 
 
@@ -70,7 +69,6 @@ def gives_the_terminal_its_name(door):
         terminal.line("exit 3")
         status = terminal.wait()
     equal(status, 0 if door.name == "login" else 3, "status of the shell")
-    table[door.name].update(boxed="yes", tty=name, status=status)
 
 
 @each_door
@@ -97,7 +95,6 @@ def keeps_job_control(door):
         equal(terminal.ask("jobs | wc -l").strip(), "0", "jobs left")
         terminal.line("exit")
         terminal.wait()
-    table[door.name]["job control"] = "yes"
 
 
 def sleeps():
@@ -287,10 +284,7 @@ def main():
     DOORS["su"].switch_on()
     DOORS["su"].run("true")
     DOORS["su"].switch_off()
-    status = report.run_all(after=leftovers.checker(leftovers.snapshot()))
-    for name, row in table.items():
-        report.note(f"{name:16} " + "  ".join(f"{key}: {value}" for key, value in row.items()))
-    return status
+    return report.run_all(after=leftovers.checker(leftovers.snapshot()))
 
 
 if __name__ == "__main__":
