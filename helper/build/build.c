@@ -26,7 +26,6 @@
 #include "helper/build/build.h"
 
 #include "helper/build/build_inside.h"
-#include "helper/build/keep.h"
 #include "helper/build/sync.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
@@ -149,15 +148,12 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct build_network *network, build_live *live, struct fail *f)
 {
 	const struct box_cgroup *cgroup = out->cgroup;
-	const struct build given = { .init = -1, .control = -1, .ctl = -1, .keep = -1,
+	const struct build given = { .init = -1, .control = -1, .ctl = -1, .keep = out->keep,
 		.log_socket = -1, .cgroup = cgroup, .last_filter = out->last_filter,
 		.lock = out->lock };
 	int pair[2], pidfd = -1, lock = out->lock;
 
 	*out = given;
-	OWN_FD keep = plan->keep_dir[0] ? keep_lock(plan, f) : -1;
-	if (plan->keep_dir[0] && keep < 0)
-		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_sys(f, "make socket pair", "");
 	OWN_FD ours = pair[0];
@@ -186,7 +182,6 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	out->init = pidfd;
 	out->init_pid = pid;
 	out->control = take_fd(&ours);
-	out->keep = take_fd(&keep);
 	if (connect_box(out, plan, network, f) == 0)
 		return 0;
 	build_abandon(out);

@@ -20,10 +20,11 @@ struct build {
 	pid_t init_pid; /* in the host's pid namespace */
 	int control;    /* to init; its end means that the box is dead */
 	int ctl;        /* the box's control socket, listening */
-	int keep;       /* lock of the directory that keeps what is written, or -1 */
 	int log_socket; /* the box's /dev/log, or -1 */
 	/* made before, the caller's: init waits in it for build_placed() */
 	const struct box_cgroup *cgroup;
+	/* made before, by keep_lock(): of the directory that keeps what is written, or -1 */
+	int keep;
 	/* the caller's: what a last exec will put on itself, or -1 */
 	int last_filter;
 	/* the caller's lock of the user, or -1: init, which may hang, has no part in it */

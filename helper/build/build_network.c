@@ -92,15 +92,6 @@ static int take(struct lease *lease, const struct place *place, const struct net
 	return lease_take(place, lease, f);
 }
 
-/* Whether the box that has the address cannot be joined any more. */
-static bool is_ending(const struct place *place, const struct place_box *box)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "boxes/%u/%s/sock", box->uid, box->id);
-	return faccessat(place->dir, path, F_OK, 0) < 0;
-}
-
 /* One address that is wanted and no other: fixed, or the uid's. */
 static int take_certain(struct lease *lease, const struct place *place, const struct network *net,
 	const struct place_box *box, uint64_t slot, int64_t deadline_ms, struct fail *f)
@@ -124,7 +115,7 @@ static int take_certain(struct lease *lease, const struct place *place, const st
 		}
 		if (!network_box_lives(place, &other.box))
 			network_undo(place, &other, 0);
-		else if (!is_ending(place, &other.box) || fdio_now_ms() > ending_ms)
+		else if (!place_box_is_hidden(place, &other.box) || fdio_now_ms() > ending_ms)
 			return fail_say(f, FAIL_REFUSED, "give an address", net->name,
 				"%s is taken by box %s of uid %u",
 				other.address[other.address[0][0] == '\0'], other.box.id,

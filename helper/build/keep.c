@@ -1,13 +1,19 @@
 #include "helper/build/keep.h"
 
+#include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/linux/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#define ENDING_MS 3000 /* how long a box that is ending may keep its layer */
+#define NAP_NS 5000000L
 
 static int check_private(int fd, const char *path, struct fail *f)
 {
@@ -46,16 +52,33 @@ int keep_open(const struct plan *plan, struct fail *f)
 	return check_private(own, plan->keep_dir, f) < 0 ? -1 : take_fd(&own);
 }
 
-int keep_lock(const struct plan *plan, struct fail *f)
+static int is_ending(const struct place *place, const struct place_box *box, void *own)
 {
+	return strcmp(box->id, own) != 0 && place_box_is_hidden(place, box);
+}
+
+int keep_lock(const struct plan *plan, const struct place *place, const struct place_box *box,
+	int64_t deadline_ms, struct fail *f)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	int64_t end_ms = fdio_now_ms() + ENDING_MS;
 	OWN_FD dir = keep_open(plan, f);
 
 	if (dir < 0)
 		return -1;
-	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			? fail_say(f, FAIL_REFUSED, "keep what is written in", plan->keep_dir,
-				  "another box of the user does so already")
-			: fail_sys(f, "lock", plan->keep_dir);
-	return take_fd(&dir);
+	if (end_ms > deadline_ms)
+		end_ms = deadline_ms;
+	for (;;) {
+		/* Looked for first: one that is gone by then has given its lock back. */
+		bool waits = fdio_now_ms() < end_ms &&
+			place_each(place, box->uid, is_ending, (void *)(uintptr_t)box->id);
+		if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+			return take_fd(&dir);
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return fail_sys(f, "lock", plan->keep_dir);
+		if (!waits)
+			return fail_say(f, FAIL_REFUSED, "keep what is written in", plan->keep_dir,
+				"another box of the user does so already");
+		nanosleep(&nap, NULL);
+	}
 }

@@ -6,12 +6,13 @@
  *	        PLACE/   one mount of the tree: `upper`, `work`, and `lower`, which names
  *	                 the tree that the layer belongs to
  *
- * Uses: lib/linux/path; flock(2).
+ * Uses: helper/state/place, lib/linux/path; flock(2).
  */
 #ifndef HELPER_BUILD_KEEP_H
 #define HELPER_BUILD_KEEP_H
 
 #include "helper/policy/plan.h"
+#include "helper/state/place.h"
 #include "lib/base/fail.h"
 
 /* Opens DIR itself, the caller's; refused unless it is root's with mode 0700, and all above
@@ -21,7 +22,12 @@ int keep_open_directory(const char *path, struct fail *f);
 /* Opens the user's part of DIR, made where it is missing. */
 int keep_open(const struct plan *plan, struct fail *f);
 
-/* The same, locked for as long as the descriptor is open: two boxes would spoil the layer. */
-int keep_lock(const struct plan *plan, struct fail *f);
+/*
+ * The same for the box, locked for as long as the descriptor is open: two boxes would spoil the
+ * layer. Another box of the user's that is ending is waited for, a few seconds and not beyond
+ * `deadline_ms`; one that lives is a refusal. -1 with `f`.
+ */
+int keep_lock(const struct plan *plan, const struct place *place, const struct place_box *box,
+	int64_t deadline_ms, struct fail *f);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "helper/build/box_systemd.h"
 #include "helper/build/filter.h"
+#include "helper/build/keep.h"
 #include "helper/build/network_keep.h"
 #include "helper/keeper/init.h"
 #include "helper/keeper/life.h"
@@ -89,6 +90,14 @@ static int make_userns(struct keeper *k, struct fail *f)
 	return k->userns < 0 ? -1 : 0;
 }
 
+static int take_keep(struct keeper *k, int64_t deadline_ms, struct fail *f)
+{
+	if (!k->plan->keep_dir[0])
+		return 0;
+	k->build.keep = keep_lock(k->plan, &k->place, &k->box, deadline_ms, f);
+	return k->build.keep < 0 ? -1 : 0;
+}
+
 /* The note first, then the thing: what a note names can be cleaned up after any death. */
 static int build_box(struct keeper *k, const struct session_login *login, int64_t deadline_ms,
 	char **was, struct fail *f)
@@ -100,6 +109,7 @@ static int build_box(struct keeper *k, const struct session_login *login, int64_
 	k->build.cgroup = &k->cgroup;
 	k->build.last_filter = last_filter;
 	if (begin_note(k, f) < 0 || life_open_rendezvous(k, f) < 0 ||
+		take_keep(k, deadline_ms, f) < 0 ||
 		build_network_take(&k->network, k->plan, &k->place, &k->box, deadline_ms, f) < 0 ||
 		box_cgroup_make(&k->cgroup, k->plan, k->box.id, f) < 0 || make_userns(k, f) < 0 ||
 		build_start(&k->build, k->plan, k->box.id, &k->network, init_live, f) < 0)

@@ -4,6 +4,7 @@
 #include "helper/build/sync.h"
 #include "helper/keeper/ask.h"
 #include "helper/keeper/carried.h"
+#include "helper/keeper/patience.h"
 #include "helper/keeper/strays.h"
 #include "helper/keeper/terminal.h"
 #include "helper/keeper/verdict.h"
@@ -227,13 +228,14 @@ static void box_is_gone(struct keeper *k)
 {
 	k->reaped = true;
 	/* Sockets that were made inside hold the box's network, and with it the link. */
-	own_fd_close(&k->build.ctl);
+	patience_close(&k->build.ctl);
 	log_stop(&k->log);
 	/* Who is in a session still may be in the box's network, too. */
 	if (k->network.lease.network[0])
 		network_undo(&k->place, &k->network.lease,
 			k->sessions.n ? 0 : fdio_now_ms() + LINK_MS);
-	own_fd_close(&k->build.keep);
+	/* Also from what was forked meanwhile: a writer of records may wait for a tenant's lock. */
+	place_unlock(&k->build.keep);
 	k->dead_ms = k->dead_ms ? k->dead_ms : fdio_now_ms();
 	answer_askers(k);
 }

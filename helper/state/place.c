@@ -183,11 +183,23 @@ int place_box_open(const struct place *place, const struct place_box *box)
 	return openat(place->dir, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+static void sock_path(char *out, size_t size, const struct place_box *box)
+{
+	snprintf(out, size, "boxes/%u/%s/sock", box->uid, box->id);
+}
+
 void place_box_hide(const struct place *place, const struct place_box *box)
 {
 	char path[64];
-	snprintf(path, sizeof(path), "boxes/%u/%s/sock", box->uid, box->id);
+	sock_path(path, sizeof(path), box);
 	unlinkat(place->dir, path, 0);
+}
+
+bool place_box_is_hidden(const struct place *place, const struct place_box *box)
+{
+	char path[64];
+	sock_path(path, sizeof(path), box);
+	return faccessat(place->dir, path, F_OK, 0) < 0;
 }
 
 void place_box_forget(const struct place *place, const struct place_box *box)

@@ -66,6 +66,9 @@ int place_box_open(const struct place *place, const struct place_box *box);
 /* Removes the box's rendezvous, so that no login joins it any more. */
 void place_box_hide(const struct place *place, const struct place_box *box);
 
+/* Whether the box cannot be joined any more: it ends. */
+bool place_box_is_hidden(const struct place *place, const struct place_box *box);
+
 /* Removes all that the state directory has of the box. */
 void place_box_forget(const struct place *place, const struct place_box *box);
 

@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 """Where writes to the tree go: nowhere, or into a layer that is kept; and what the host mounts later."""
 
+import contextlib
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -14,7 +18,7 @@ import leftovers  # noqa: E402
 import trees  # noqa: E402
 from autofs import Automount  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
-from ssh import background, run  # noqa: E402
+from ssh import background, run, ssh  # noqa: E402
 from trees import MS_SHARED, POLICY, refusal, session  # noqa: E402
 
 KEEP = "/srv/keep"
@@ -236,6 +240,53 @@ def a_layer_is_used_by_one_box_at_a_time():
             contains(refusal(keys + "hide = /opt\n"), "another box", "why")
             held.end_of_input()
             held.wait(10)
+
+
+@contextlib.contextmanager
+def last_box_ends_slowly():
+    """Its init waits for a child that su, which is stopped, does not reap."""
+    with subprocess.Popen(["su", "alice", "-c", "echo in; exec sleep 600"], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as last:
+        equal(last.stdout.readline(), "in\n", "the last login")
+        os.kill(last.pid, signal.SIGSTOP)
+        equal(run(["loginbox", "kill", "alice"]).returncode, 0, "the end of its box")
+        try:
+            yield last
+        finally:
+            os.kill(last.pid, signal.SIGCONT)
+
+
+@test
+def a_login_waits_for_the_layer_of_a_box_that_is_ending():
+    """It was refused: the last box of the user had it still."""
+    host.switch_on("su")
+    with Kept():
+        host.write_policy(POLICY.format(keys=f"writes = keep:{KEEP}\n"))
+        with last_box_ends_slowly() as last:
+            after = threading.Timer(0.5, os.kill, (last.pid, signal.SIGCONT))
+            after.start()
+            equal(ssh("alice", "echo in").stdout, "in\n", "the next login")
+            after.join()
+        with last_box_ends_slowly():
+            contains(refusal(f"writes = keep:{KEEP}\n"), "another box", "one that never ends")
+    host.switch_off("su")
+
+
+@test
+def who_locks_the_records_does_not_lock_the_layer():
+    """The process that writes them, which waits for their lock, held the layer's as well."""
+    code = ("import fcntl,sys\nf=open('/run/utmp','rb')\nfcntl.lockf(f, fcntl.LOCK_SH)\n"
+            "print('locked', flush=True)\nsys.stdin.read()\n")
+    with Kept(), subprocess.Popen(["setpriv", "--reuid=bob", "--regid=bob", "--clear-groups",
+                                   "python3", "-I", "-c", code], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE) as holder:
+        equal(holder.stdout.readline(), b"locked\n", "another user")
+        try:
+            for _ in range(2):
+                equal(session(f"writes = keep:{KEEP}\n", "echo in"), "in\n", "a login")
+        finally:
+            holder.kill()
 
 
 @test
