@@ -43,7 +43,8 @@ void say_fail(const struct fail *f)
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
 	syslog(f->kind == FAIL_REFUSED ? LOG_NOTICE : LOG_ERR, "uid=%u %s", as_uid, words);
 
-	if (getuid() == 0 && as_uid != 0 &&
+	/* Also where it failed before it had become root alone. */
+	if (geteuid() == 0 && as_uid != 0 &&
 		(setresgid(as_gid, as_gid, as_gid) < 0 || setresuid(as_uid, as_uid, as_uid) < 0))
 		return;
 	/* Host paths are the administrator's: the user learns what, the log learns where. */

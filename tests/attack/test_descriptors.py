@@ -10,7 +10,7 @@ import sys
 
 import attack
 from attack import UID, USER
-from report import count, equal, note, test, true
+from report import contains, count, equal, note, test, true
 
 FDS = r"""
 import os, sys
@@ -182,6 +182,24 @@ def nothing_is_written_as_root_into_what_the_caller_opened():
     finally:
         attack.host.write_policy(attack.POLICY)
     os.unlink("/tmp/victim")
+
+
+@test
+def what_fails_before_all_else_is_said_with_the_callers_rights_too():
+    """Without memory the helper fails before it is root alone: it has the caller's real uid."""
+    log = "/tmp/said"
+    done = attack.run(["strace", "-f", "-s", "200", "-o", log, "-u", attack.USER, "-e", "trace=setresuid,write",
+                       "prlimit", "--data=400000", attack.host.HELPER, "-c", "id"],
+                      env=attack.environment(), cwd="/")
+    with open(log, encoding="utf-8", errors="replace") as file:
+        calls = [line.split(None, 1)[1] for line in file]
+    os.unlink(log)
+    contains(done.stderr, "cannot read groups", "the sentence")
+    said = next(i for i, call in enumerate(calls) if "cannot read groups" in call)
+    dropped = [call for call in calls[:said] if call.startswith("setresuid")]
+    uid = attack.UID
+    true(dropped and dropped[-1].split() == [f"setresuid({uid},", f"{uid},", f"{uid})", "=", "0"],
+         "root's rights are gone before", calls)
 
 
 @test
