@@ -114,7 +114,7 @@ static bool went_by_itself(const struct lease *lease, int64_t until_ms)
 	return false;
 }
 
-static void remove_port(const struct lease *lease, bool gone)
+static void remove_port(const struct place *place, const struct lease *lease, bool gone)
 {
 	struct netlink_batch batch = { 0 };
 	struct fail f = { 0 };
@@ -132,14 +132,15 @@ static void remove_port(const struct lease *lease, bool gone)
 		netlink_send(sock, &batch, &f);
 	}
 	if (lease->bridge[0]) {
-		forget_port(lease, sock);
+		if (!lease_is_anothers(place, lease))
+			forget_port(lease, sock);
 		network_unpin(lease, &f);
 	}
 }
 
 void network_undo(const struct place *place, const struct lease *lease, int64_t until_ms)
 {
-	remove_port(lease, went_by_itself(lease, until_ms));
+	remove_port(place, lease, went_by_itself(lease, until_ms));
 	lease_free(place, lease);
 }
 

@@ -178,10 +178,31 @@ int lease_read(const struct place *place, const char *network, uint64_t slot, st
 	return 0;
 }
 
+bool lease_is_anothers(const struct place *place, const struct lease *lease)
+{
+	struct lease now;
+
+	return lease_read(place, lease->network, lease->slot, &now) == 0 &&
+		(now.box.uid != lease->box.uid || strcmp(now.box.id, lease->box.id) != 0);
+}
+
+/*
+ * Who frees what a dead box left may be the second to do so, and the place another's by now. A
+ * place that is taken is taken by nobody else: so only those who free have to wait for each other.
+ */
 void lease_free(const struct place *place, const struct lease *lease)
 {
 	char path[96];
 
+	network_path(path, lease->network);
+	OWN_FD dir = openat(place->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	while (flock(dir, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return;
+	if (lease_is_anothers(place, lease))
+		return;
 	slot_path(path, lease->network, lease->slot);
 	unlinkat(place->dir, path, 0);
 }

@@ -48,7 +48,11 @@ int lease_take(const struct place *place, const struct lease *lease, struct fail
 /* Reads who has a place; -1 with errno: ENOENT, EBADMSG. */
 int lease_read(const struct place *place, const char *network, uint64_t slot, struct lease *out);
 
+/* Frees the place, unless another box has it by now. */
 void lease_free(const struct place *place, const struct lease *lease);
+
+/* Whether another box has the lease's place by now. */
+bool lease_is_anothers(const struct place *place, const struct lease *lease);
 
 /* Calls `each` for every lease of the network (of all networks, with NULL) until it is not
  * 0; answers what it answered last. -1 when not all could be read: there may be more. */

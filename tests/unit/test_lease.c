@@ -120,6 +120,25 @@ static void a_port_has_the_address_of_its_place(void)
 	CHECK(memcmp(mac, port, sizeof(mac)) == 0);
 }
 
+/* Of two who free what a dead box left, the second must not free what another has taken since. */
+static void a_place_is_freed_only_of_the_box_that_had_it(void)
+{
+	struct lease dead = lease_at(MANY + 5), next = lease_at(MANY + 5), seen;
+	struct fail f = { 0 };
+
+	memcpy(next.box.id, "76543210", sizeof("76543210"));
+	CHECK_NUMBER(lease_take(&place, &dead, &f), 0);
+	CHECK(!lease_is_anothers(&place, &dead));
+	lease_free(&place, &dead);
+	CHECK_NUMBER(lease_take(&place, &next, &f), 0);
+	CHECK(lease_is_anothers(&place, &dead));
+	lease_free(&place, &dead);
+	CHECK_NUMBER(lease_read(&place, NETWORK, MANY + 5, &seen), 0);
+	CHECK_TEXT(seen.box.id, "76543210");
+	lease_free(&place, &next);
+	CHECK_NUMBER(lease_read(&place, NETWORK, MANY + 5, &seen), -1);
+}
+
 int main(void)
 {
 	struct fail f = { 0 };
@@ -131,5 +150,6 @@ int main(void)
 	RUN(what_is_no_lease_is_passed_over);
 	RUN(who_cannot_read_all_is_told);
 	RUN(a_port_has_the_address_of_its_place);
+	RUN(a_place_is_freed_only_of_the_box_that_had_it);
 	return test_end();
 }
