@@ -118,11 +118,13 @@ int box_cgroup_probe(const struct plan *plan, struct fail *f)
 	return result;
 }
 
-int box_cgroup_for_clone(const struct box_cgroup *cg)
+int box_cgroup_for_clone(const struct box_cgroup *cg, int *group, struct fail *f)
 {
-	return cg->made && !cg->systemd && cg->used == CGROUP_V2
-		? cgroup_open(&cg->host, cg->path.box)
-		: -1;
+	*group = -1;
+	if (!cg->made || cg->systemd || cg->used != CGROUP_V2)
+		return 0;
+	*group = cgroup_open(&cg->host, cg->path.box);
+	return *group < 0 ? fail_sys(f, "open cgroup", cg->path.box) : 0;
 }
 
 /* What nobody asked for is had where it can be; from then on there are no groups. */

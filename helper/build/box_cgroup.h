@@ -45,8 +45,9 @@ int box_cgroup_make(struct box_cgroup *out, const struct plan *plan, const char 
  * is of no user who has boxes. */
 int box_cgroup_probe(const struct plan *plan, struct fail *f);
 
-/* For clone3: a descriptor of the group where a clone can be born in it, else -1. */
-int box_cgroup_for_clone(const struct box_cgroup *cg);
+/* For clone3: in *group a descriptor of the group where a clone can be born in it, else -1. -1
+ * where it could but the group does not open: a box is not made outside of its limits. */
+int box_cgroup_for_clone(const struct box_cgroup *cg, int *group, struct fail *f);
 
 /*
  * Moves init in, where it was not born in it. `shared`: other boxes of the user live, whose

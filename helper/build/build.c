@@ -47,6 +47,8 @@
 /* The host's null device would be a handle on the host's tree: take the box's. */
 static int renew_stdio(struct fail *f)
 {
+	if (chdir("/") < 0)
+		return fail_sys(f, "enter directory", "/");
 	OWN_FD null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 
 	if (null < 0)
@@ -114,7 +116,7 @@ run_inside(const struct plan *plan, const char *id, struct build_network *networ
 		fail_sys(&f, "prepare init", "");
 	else if (join_network(plan, &f) == 0 &&
 		build_inside(plan, id, build->last_filter, &ends, &f) == 0 &&
-		chdir("/") == 0 && renew_stdio(&f) == 0 &&
+		renew_stdio(&f) == 0 &&
 		await_link(plan, network, control, ends.sysctls, &f) == 0)
 		await_groups(build->cgroup, control, &f);
 	own_fd_close(&ends.sysctls);
@@ -162,7 +164,9 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	struct clone_args args = { .flags = plan->namespaces | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD };
-	OWN_FD group = box_cgroup_for_clone(cgroup);
+	OWN_FD group = -1;
+	if (box_cgroup_for_clone(cgroup, &group, f) < 0)
+		return -1;
 	if (cgroup->made)
 		args.flags &= ~(uint64_t)CLONE_NEWCGROUP;
 	if (group >= 0) {

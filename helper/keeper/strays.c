@@ -92,6 +92,9 @@ void strays_end(pid_t init, const struct sessions *sessions)
 		own_fd_close(&proc);
 		return;
 	}
+	/* Among them the user's lock: the next login must not wait for this. */
+	if (proc > 3)
+		sys_close_range(3, (unsigned)proc - 1, 0);
 	sys_close_range((unsigned)proc + 1, ~0u, 0);
 	for (int i = 0; i < PASSES && pass(proc, &box, sessions, i >= LEAVING); i++)
 		nanosleep(&pause, NULL);

@@ -112,12 +112,9 @@ static int hear(pid_t child, int sock, struct answer *answer, int64_t deadline_m
 	struct fdio_fds fds = { 0 };
 	ssize_t n = fdio_recv(sock, answer, sizeof(*answer), &fds, NULL, deadline_ms, &cause);
 
-	if (n == sizeof(*answer)) {
-		waitpid(child, NULL, 0);
-	} else {
-		kill(child, SIGKILL);
-		waitpid(child, NULL, WNOHANG);
-	}
+	/* One that has answered has nothing more to do; its user, who may stop it, must not keep it. */
+	kill(child, SIGKILL);
+	waitpid(child, NULL, n == sizeof(*answer) ? 0 : WNOHANG);
 	if (n != sizeof(*answer))
 		return fail_err(f, n < 0 ? cause.err : EIO, "open as the user", path);
 	answer->real[sizeof(answer->real) - 1] = '\0';

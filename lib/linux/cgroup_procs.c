@@ -25,7 +25,11 @@ static int put_process(int root, const char *path, pid_t pid)
 
 	text_add(&t, "%s%scgroup.procs", path, *path ? "/" : "");
 	snprintf(number, sizeof(number), "%d", pid);
-	return t.cut ? -1 : cgroup_write(root, file, number);
+	if (t.cut) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return cgroup_write(root, file, number);
 }
 
 int cgroup_move(
@@ -69,6 +73,7 @@ void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, 
 							   : cgroup_names[c];
 		OWN_STR copy = strdup(was);
 		const char *path = copy ? find_path(copy, name) : NULL;
+		errno = 0;
 		if ((!path || put_process(root, path, pid) < 0) && errno != ESRCH)
 			put_process(root, "", pid);
 	}

@@ -304,7 +304,11 @@ bool path_find(const char *path, enum path_where where, char *out, size_t size)
 		fine = false;
 	}
 	own_fd_close(&w.dir);
-	return fine && text_copy(out, size, w.at[0] ? w.at : "/");
+	if (fine && !text_copy(out, size, w.at[0] ? w.at : "/")) {
+		errno = ENAMETOOLONG;
+		fine = false;
+	}
+	return fine;
 }
 
 bool path_find_directory(const char *path, char *out, size_t size)
