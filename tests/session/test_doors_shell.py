@@ -128,6 +128,39 @@ def scp_and_sftp_work_through_the_login_shell():
     os.unlink("/tmp/upload")
 
 
+def suspended_twice(options):
+    """A job in a shell in a shell: stopped, and the inner shell too, and both continued."""
+    with shell("alice", **options) as terminal:
+        terminal.line("bash")
+        terminal.expect(r"\$ $", 20)
+        terminal.line("sleep 618")
+        wait_until(lambda: run(["pgrep", "-fx", "sleep 618"]).stdout, "the sleep runs")
+        time.sleep(0.3)
+        terminal.send("\x1a")
+        terminal.expect("Stopped +sleep 618", 20)
+        terminal.line("suspend")
+        terminal.expect("Stopped +bash", 20)
+        terminal.line("fg")
+        terminal.expect("^bash", 20)
+        terminal.line("fg")
+        terminal.expect("^sleep 618", 20)
+        time.sleep(0.3)
+        terminal.send("\x03")
+        terminal.line("echo inter''rupted=$?")
+        equal(terminal.expect(r"interrupted=(\d+)", 20)[1], "130", "status after ^C")
+
+
+@test
+def a_shell_in_a_shell_is_suspended_and_continued():
+    with LoginShell():
+        suspended_twice({"where": "external"})
+        host.switch_on("sshd")
+        try:
+            suspended_twice({"where": "host"})
+        finally:
+            host.switch_off("sshd")
+
+
 @test
 def death_by_a_signal_comes_back():
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
