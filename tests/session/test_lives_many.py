@@ -360,6 +360,7 @@ def soak():
     times = report.count(10000, 200)
     policy("tasks_max = 4000")
     level = Level()
+    log = host.LogMark()
     soaking = Soak(times)
     # The openers fork: this process stays one thread beside the workers of ssh and su.
     workers = [threading.Thread(target=work) for work in [soaking.work] * 4 + [soaking.work_by_cron]]
@@ -367,7 +368,8 @@ def soak():
         worker.start()
     for worker in workers:
         worker.join()
-    equal(soaking.wrong, [], "logins that went wrong")
+    whys = [line[line.index(" why="):] for line in log.ours() if " why=" in line]
+    equal(soaking.wrong, [], f"logins that went wrong (the log: {whys[-4:]})")
     equal(soaking.done, times, "logins")
     equal(sorted(soaking.took), ["by_cron", "by_pam", "by_ssh", "by_su"], "doors")
     all_gone()
