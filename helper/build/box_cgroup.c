@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES 3       /* a keeper that ends may remove the user's group meanwhile */
+#define TRIES 20      /* a keeper that ends may remove the user's group meanwhile */
 #define GONE_MS 3000  /* how long processes may take to end */
 #define NAP_MS 10
 #define PROBE_MS 3000
@@ -66,7 +66,7 @@ static int make_all(struct box_cgroup *out, const struct plan *plan, struct fail
 	for (int i = 0; i < TRIES && result < 0; i++) {
 		why = *f;
 		result = make_levels(out, plan, &why);
-		if (why.err != ENOENT)
+		if (why.err != ENOENT && why.err != ENODEV)
 			break;
 	}
 	if (result == 0)

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -68,6 +69,42 @@ def every_value_is_in_the_kernel_for_the_user_and_for_the_box():
                 name = file.format("/loginbox/2001" + level)
                 equal(read(name), [value], name)
         equal(len(read("pids/loginbox/2001/*/cgroup.procs")), 1, "one box")
+    wait_until(lambda: not groups(), "no group is left", 10)
+
+
+@contextlib.contextmanager
+def empty_groups_are_removed():
+    """What keepers do that end: a user's group goes as soon as it is empty."""
+    done = []
+
+    def remove():
+        while not done:
+            for path in glob.glob(f"{TOP}/pids/loginbox/2001"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+                    removed.append(path)
+            time.sleep(0.0002)
+    removed = []
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        yield removed
+    finally:
+        done.append(True)
+        thread.join()
+
+
+@test
+def a_login_comes_in_while_the_users_group_is_removed():
+    need_v1()
+    policy("tasks_max = 50")
+    with empty_groups_are_removed() as removed:
+        for number in range(60):
+            done = run(["su", "alice", "-c", "echo in"])
+            equal(done.stdout, "in\n", f"login {number}: {done.stderr}")
+            wait_until(lambda: not groups() or not read("pids/loginbox/2001/*/pids.current"),
+                       "the box is gone", 10)
+    true(removed, "control: some were removed")
     wait_until(lambda: not groups(), "no group is left", 10)
 
 
@@ -382,11 +419,18 @@ def locked(name):
         yield
 
 
+def leads_to(link, path):
+    try:
+        return os.readlink(link) == path
+    except OSError:
+        return False                # closed just now
+
+
 def waiting(name):
     """Who has the lock's file open, as seen by the kernel's list of its descriptors."""
     path = f"{host.STATE}/{name}"
     return [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()
-            and any(os.path.realpath(fd) == path for fd in glob.glob(f"/proc/{pid}/fd/*"))]
+            and any(leads_to(fd, path) for fd in glob.glob(f"/proc/{pid}/fd/*"))]
 
 
 @test
