@@ -77,25 +77,37 @@ static unsigned pass(int proc, const struct stat *box, const struct sessions *se
 	return n;
 }
 
+/* Among what goes is the user's lock: the next login must not wait for this. */
+static void close_all_but(int a, int b)
+{
+	const unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+
+	if (low > 3)
+		sys_close_range(3, low - 1, 0);
+	if (high > low + 1)
+		sys_close_range(low + 1, high - 1, 0);
+	sys_close_range(high + 1, ~0u, 0);
+}
+
 void strays_end(pid_t init, const struct sessions *sessions)
 {
 	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
 	struct stat box, own, first;
-	char name[16];
+	char name[32];
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(name, sizeof(name), "%d", init);
+	/* Held until the end: once a namespace is gone, the next box's may have its number. */
+	snprintf(name, sizeof(name), "%d/ns/mnt", init);
+	int held = proc < 0 || init <= 1 ? -1 : openat(proc, name, O_RDONLY | O_CLOEXEC);
 	/* Never the keeper's own namespace or that of the first process: that is the host. */
-	if (proc < 0 || init <= 1 || !namespace_of(proc, name, &box) || !namespace_of(proc, "self", &own) ||
+	if (held < 0 || fstat(held, &box) < 0 || !namespace_of(proc, "self", &own) ||
 		!namespace_of(proc, "1", &first) || is_same(&box, &own) || is_same(&box, &first) ||
 		fork() != 0) {
+		own_fd_close(&held);
 		own_fd_close(&proc);
 		return;
 	}
-	/* Among them the user's lock: the next login must not wait for this. */
-	if (proc > 3)
-		sys_close_range(3, (unsigned)proc - 1, 0);
-	sys_close_range((unsigned)proc + 1, ~0u, 0);
+	close_all_but(proc, held);
 	for (int i = 0; i < PASSES && pass(proc, &box, sessions, i >= LEAVING); i++)
 		nanosleep(&pause, NULL);
 	_exit(0);
