@@ -197,8 +197,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	title_set("loginbox-keeper");
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
 	k->build.lock = lock;
-	/* The rules of a network have a lock that all users share. */
-	if (k->plan->net == PLAN_NET_NAMED)
+	/* The rules of a network have a lock that all users share; a helper that ends has left. */
+	if (k->plan->net == PLAN_NET_NAMED && !login->helper_ends)
 		cgroup_leave_tenants();
 	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {

@@ -79,15 +79,6 @@ void cgroup_move_back(const struct cgroup_host *host, unsigned used, char *was, 
 	}
 }
 
-static void leave_one(int root, const char *was, const char *controller)
-{
-	OWN_STR copy = strdup(was);
-	const char *path = root >= 0 && copy ? find_path(copy, controller) : NULL;
-
-	if (path && *path)
-		put_process(root, "", getpid());
-}
-
 /* Whether each path in the list is its hierarchy's root. */
 static bool is_at_roots(const char *was)
 {
@@ -101,28 +92,49 @@ static bool is_at_roots(const char *was)
 	return true;
 }
 
-void cgroup_leave(void)
-{
-	char was[4096];
-	struct cgroup_host host;
+/*
+ * Calls `visit` for each hierarchy, with this process's list of groups, until it says true.
+ * A tenant can make a path that is too long to be told: then the list is NULL.
+ */
+typedef bool visit_group(int root, const char *was, const char *controller);
 
-	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0 ||
-		is_at_roots(was))
-		return;
+static bool each_group(visit_group *visit)
+{
+	char list[4096];
+	struct cgroup_host host;
+	const char *was = fdio_read_at(AT_FDCWD, "/proc/self/cgroup", list, sizeof(list)) < 0 ? NULL
+											    : list;
+	if (was && is_at_roots(was))
+		return false;
 	cgroup_host_open(&host);
 	OWN_FD freezer = cgroup_open_root("freezer", CGROUP_SUPER_MAGIC);
-	leave_one(host.v2, was, "");
-	leave_one(freezer, was, "freezer");
-	for (int c = 0; c < CGROUP_CONTROLLERS; c++)
-		leave_one(host.v1[c], was, c == CGROUP_IO ? "blkio" : cgroup_names[c]);
+	bool found = visit(host.v2, was, "") || visit(freezer, was, "freezer");
+	for (int c = 0; c < CGROUP_CONTROLLERS && !found; c++)
+		found = visit(host.v1[c], was, c == CGROUP_IO ? "blkio" : cgroup_names[c]);
 	cgroup_host_close(&host);
+	return found;
 }
 
-/* Whether the group, or one above it, is another's than root's. */
+static bool leave_one(int root, const char *was, const char *controller)
+{
+	OWN_STR copy = was && root >= 0 ? strdup(was) : NULL;
+	const char *path = copy ? find_path(copy, controller) : NULL;
+
+	if (root >= 0 && (!was || (path && *path)))
+		put_process(root, "", getpid());
+	return false;
+}
+
+void cgroup_leave(void)
+{
+	each_group(leave_one);
+}
+
+/* Whether the group, or one above it, is another's than root's, or cannot be found out. */
 static bool is_tenants(int root, const char *was, const char *controller)
 {
-	OWN_STR copy = strdup(was);
-	const char *path = root >= 0 && copy ? find_path(copy, controller) : NULL;
+	OWN_STR copy = was && root >= 0 ? strdup(was) : NULL;
+	const char *path = copy ? find_path(copy, controller) : NULL;
 	char part[1024];
 	struct stat st;
 
@@ -130,29 +142,16 @@ static bool is_tenants(int root, const char *was, const char *controller)
 		n += strcspn(path + n, "/");
 		struct text t = text_in(part, sizeof(part));
 		text_add(&t, "%.*s", (int)n, path);
-		/* Where it cannot be found out it is left as well. */
 		if (t.cut || fstatat(root, part, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != 0)
 			return true;
 	}
-	return false;
+	return root >= 0 && !copy;
 }
 
 void cgroup_leave_tenants(void)
 {
-	char was[4096];
-	struct cgroup_host host;
-
-	if (fdio_read_at(AT_FDCWD, "/proc/self/cgroup", was, sizeof(was)) < 0 ||
-		is_at_roots(was))
-		return;
-	cgroup_host_open(&host);
-	OWN_FD freezer = cgroup_open_root("freezer", CGROUP_SUPER_MAGIC);
-	bool leave = is_tenants(host.v2, was, "") || is_tenants(freezer, was, "freezer");
-	for (int c = 0; c < CGROUP_CONTROLLERS && !leave; c++)
-		leave = is_tenants(host.v1[c], was, c == CGROUP_IO ? "blkio" : cgroup_names[c]);
-	cgroup_host_close(&host);
-	if (leave)
-		cgroup_leave();
+	if (each_group(is_tenants))
+		each_group(leave_one);
 }
 
 void cgroup_empty(const struct cgroup_host *host, unsigned used, const char *path)

@@ -23,6 +23,7 @@ from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import background, run, ssh  # noqa: E402
 
 TOP = "/sys/fs/cgroup"
+LONG = "g" * 200
 RULES = "[rule a]\nuser = alice\nbox = a\n[rule b]\nuser = bob\nbox = b\n"
 V1 = os.path.exists(TOP + "/pids/pids.max") or os.path.isdir(TOP + "/pids")
 
@@ -393,6 +394,33 @@ NETWORK = "[network lab]\nsubnet = 10.77.0.0/16\nuids = 2000-2999\n"
 
 
 @contextlib.contextmanager
+def deep(group):
+    """The deepest of groups below, whose path is longer than what the kernel can tell of it."""
+    dirs = [os.open(group, os.O_PATH | os.O_DIRECTORY)]
+    for _ in range(25):
+        os.mkdir(LONG, dir_fd=dirs[-1])
+        os.chown(LONG, 2001, 2001, dir_fd=dirs[-1])
+        dirs.append(os.open(LONG, os.O_PATH | os.O_DIRECTORY, dir_fd=dirs[-1]))
+    try:
+        file = os.open("cgroup.procs", os.O_WRONLY, dir_fd=dirs[-1])
+        yield lambda: os.write(file, b"0")
+        os.close(file)
+    finally:
+        os.close(dirs.pop())
+        while dirs:
+            wait_until(lambda: removed(LONG, dirs[-1]), "the group is empty", 10)
+            os.close(dirs.pop())
+
+
+def removed(name, above):
+    try:
+        os.rmdir(name, dir_fd=above)
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
 def own_group():
     """A group that is alice's own, as systemd delegates them, and its file of processes."""
     top = TOP + "/unified" if os.path.exists(TOP + "/unified/cgroup.procs") else TOP
@@ -468,6 +496,22 @@ def who_waits_for_another_users_lock_has_left_the_callers_own_group():
             contains(cgroup_of(caller.pid), "0::/callers", "the caller's")
         with caller:
             equal(caller.stdout.readline(), "in\n", "the session")
+
+
+@test
+def a_group_too_deep_to_be_told_is_left_as_well():
+    policy("")
+    equal(ssh("bob", "echo in").stdout, "in\n", "bob has a lock")
+    with own_group() as (group, _), deep(group) as join:
+        with locked("lock/2002"):
+            caller = subprocess.Popen(["su", "bob", "-c", "echo in"], stdout=subprocess.PIPE,
+                                      text=True, preexec_fn=join)
+            helper = wait_until(lambda: waiting("lock/2002"), "who wants the lock")[0]
+            contains(cgroup_of(helper), "0::/\n", "the helper's group")
+        log = host.LogMark()
+        with caller:
+            equal(caller.stdout.readline(), "", "nothing runs that could not be brought back")
+        contains(log.ours()[-1], f"/proc/{caller.pid}/cgroup", "the log")
 
 
 def main():
