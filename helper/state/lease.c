@@ -178,12 +178,19 @@ int lease_read(const struct place *place, const char *network, uint64_t slot, st
 	return 0;
 }
 
+/* It went meanwhile, or is none of ours. Other errors leave it open whether it is one. */
+static bool is_no_lease(int err)
+{
+	return err == ENOENT || err == EBADMSG || err == EFBIG || err == EISDIR;
+}
+
 bool lease_is_anothers(const struct place *place, const struct lease *lease)
 {
 	struct lease now;
 
-	return lease_read(place, lease->network, lease->slot, &now) == 0 &&
-		(now.box.uid != lease->box.uid || strcmp(now.box.id, lease->box.id) != 0);
+	if (lease_read(place, lease->network, lease->slot, &now) < 0)
+		return !is_no_lease(errno);
+	return now.box.uid != lease->box.uid || strcmp(now.box.id, lease->box.id) != 0;
 }
 
 /*
@@ -238,12 +245,6 @@ static int visit_network(const struct place *place, const char *network, void *a
 {
 	const struct visit *visit = arg;
 	return lease_each(place, network, visit->each, visit->arg);
-}
-
-/* It went meanwhile, or is none of ours. Other errors leave it open whether it is one. */
-static bool is_no_lease(int err)
-{
-	return err == ENOENT || err == EBADMSG || err == EFBIG || err == EISDIR;
 }
 
 int lease_each(const struct place *place, const char *network,

@@ -51,7 +51,7 @@ int lease_read(const struct place *place, const char *network, uint64_t slot, st
 /* Frees the place, unless another box has it by now. */
 void lease_free(const struct place *place, const struct lease *lease);
 
-/* Whether another box has the lease's place by now. */
+/* Whether another box has the lease's place by now, or that cannot be found out. */
 bool lease_is_anothers(const struct place *place, const struct lease *lease);
 
 /* Calls `each` for every lease of the network (of all networks, with NULL) until it is not

@@ -89,6 +89,7 @@ static void what_is_no_lease_is_passed_over(void)
 /* Who takes "none left" for an answer removes rules of boxes that live. */
 static void who_cannot_read_all_is_told(void)
 {
+	struct lease lease = lease_at(0);
 	struct rlimit was, none;
 	unsigned n = 0;
 	int spare = dup(place.dir);
@@ -103,8 +104,10 @@ static void who_cannot_read_all_is_told(void)
 	none.rlim_cur = (rlim_t)spare + 1; /* the directory opens, no lease in it does */
 	CHECK_NUMBER(setrlimit(RLIMIT_NOFILE, &none), 0);
 	CHECK_NUMBER(lease_each(&place, NETWORK, count, &n), -1);
+	lease_free(&place, &lease);
 	CHECK_NUMBER(setrlimit(RLIMIT_NOFILE, &was), 0);
 	CHECK_NUMBER(n, 0);
+	CHECK_NUMBER(lease_read(&place, NETWORK, lease.slot, &lease), 0);
 }
 
 static void a_port_has_the_address_of_its_place(void)
