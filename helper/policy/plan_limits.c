@@ -49,7 +49,7 @@ bool plan_limit_is_last(int resource, uint64_t soft, uint64_t hard)
 
 bool plan_is_job(const char *service)
 {
-	static const char *const jobs[] = { "cron", "crond", "atd" };
+	static const char *const jobs[] = { "cron", "crond", "atd", "systemd-user" };
 
 	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
 		if (strcmp(service, jobs[i]) == 0)
@@ -69,8 +69,7 @@ int plan_last_exec(const struct request *request, const struct setting *s, struc
 			s->key->name, s->text, LOGINBOX_HELPER);
 	if (plan_is_job(request->service))
 		return fail_say(f, FAIL_REFUSED, step, s->key->name,
-			"%s = %.60s needs the shell door, and a job of %.20s does not run the "
-			"login shell",
+			"%s = %.60s needs the shell door, and %.20s does not run the login shell",
 			s->key->name, s->text, request->service);
 	return 0;
 }

@@ -30,7 +30,8 @@ extern const size_t plan_limit_count;
 /* Whether only a last exec can carry this value. */
 bool plan_limit_is_last(int resource, uint64_t soft, uint64_t hard);
 
-/* Whether what this PAM service runs is chosen by the user and no login shell: a job. */
+/* Whether what this PAM service runs is chosen by the user and no login shell: a job, or a unit
+ * of the user's own systemd. */
 bool plan_is_job(const char *service);
 
 /*

@@ -182,7 +182,7 @@ static const struct setting *needs_last_exec(const struct rule *rule, bool kills
 	return kills ? rule->box->all.by_key[KEY_SECCOMP] : NULL;
 }
 
-/* Whether the rule names a service of jobs: the words of a list that takes all say nothing. */
+/* Whether the rule names a service of jobs or units: the words of a list that takes all say nothing. */
 static bool names_jobs(const struct rule *rule)
 {
 	const struct setting *s = rule->says.by_key[KEY_RULE_SERVICE];
@@ -208,7 +208,7 @@ static int warn_last(const struct rule *rule, const struct setting *last, enum r
 			last->key->name, last->text, rule->name);
 	if (names_jobs(rule))
 		report_add(report,
-			"%s: %s = %s needs the shell door: jobs of cron and at by rule '%s' are refused",
+			"%s: %s = %s needs the shell door: jobs of cron and at, and systemd --user, by rule '%s' are refused",
 			place(last, rule), last->key->name, last->text, rule->name);
 	if (reach == REACH_MAYBE)
 		report_add(report,

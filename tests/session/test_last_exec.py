@@ -13,6 +13,7 @@ import doors  # noqa: E402
 import host  # noqa: E402
 import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
+import pamtester  # noqa: E402
 import report  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import background, run, ssh  # noqa: E402
@@ -231,6 +232,7 @@ def jobs_that_run_no_login_shell_are_refused():
         equal(log.results()[-1]["result"], "denied", f"{service}: the result")
 
     hostfiles.write(PROFILE, KILLS)
+    host.write_service("systemd-user", pamtester.TWO_LINES)
     with LoginShell(pam=False):
         for keys in (f"seccomp = {PROFILE}", "fsize = 4K"):
             host.write_policy(POLICY.replace(f"seccomp = {PROFILE}", keys))
@@ -242,6 +244,9 @@ def jobs_that_run_no_login_shell_are_refused():
                 wait_until(lambda: os.path.exists("/run/atd.pid"), "atd has started")
                 host.as_user("alice", ["at", "now"], input=f"touch {DONE}\n")
                 refused("atd", log)
+            log = host.LogMark()
+            run(["pamtester", "systemd-user", "alice", "open_session", "close_session"])
+            refused("systemd-user", log)
             true(not os.path.exists(DONE), f"{keys}: the job has not run")
             host.write_policy(POLICY.replace(f"seccomp = {PROFILE}", "nofile = 100"))
             with switched_on("cron"):
