@@ -154,10 +154,10 @@ static void look_at_listed(struct look *l)
 	struct fail ignored = { 0 };
 
 	for (size_t i = 0; users && i < users->value.n_items; i++)
-		if (!users->value.items[i].not &&!strpbrk(users->value.items[i].text, "*?"))
+		if (!users->value.items[i].not && !strpbrk(users->value.items[i].text, "*?"))
 			look_at_name(l, users->value.items[i].text, NULL);
 	for (size_t i = 0; groups && i < groups->value.n_items; i++)
-		if (!groups->value.items[i].not &&!strpbrk(groups->value.items[i].text, "*?"))
+		if (!groups->value.items[i].not && !strpbrk(groups->value.items[i].text, "*?"))
 			account_members(groups->value.items[i].text, USERS_MAX + 1, look_at_member,
 				l, &ignored);
 }

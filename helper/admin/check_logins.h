@@ -1,6 +1,6 @@
 /*
  * check_logins.h - what `loginbox check` can know of logins before there is one: the trees of
- * the users whom the rules name, are planned and looked at.
+ * the users whom the rules name are planned and looked at.
  *
  * Uses: helper/admin/findings, helper/policy.
  */

@@ -197,11 +197,10 @@ int plan_homes_find(struct tree *t, struct fail *f)
 	if (expand_path(s, t->plan->account, named, sizeof(named), f) < 0 ||
 		find_directory(t, named, PATH_LOCAL, h->source, sizeof(h->source), &found, f) < 0)
 		return -1;
-	if (found && !plan_homes_refuse(h->source, tree_is(t, KEY_PROCESSES, "all")))
-		return 0;
-	return fail_say(f, FAIL_REFUSED, "make the plan", s->at, "home = %.200s: %s", named,
-		found ? plan_homes_refuse(h->source, tree_is(t, KEY_PROCESSES, "all"))
-		      : "no directory");
+	const char *why = found ? plan_homes_refuse(h->source, tree_is(t, KEY_PROCESSES, "all"))
+				: "no directory";
+	return why ? fail_say(f, FAIL_REFUSED, "make the plan", s->at, "home = %.200s: %s", named, why)
+		   : 0;
 }
 
 bool tree_home_is_in(const struct tree *t, const char *top)

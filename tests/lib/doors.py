@@ -41,14 +41,18 @@ class Door:
         return run(self.make_command(user, command), **options)
 
     def open(self, user="alice", **options):
-        """An interactive shell on a terminal of the host's; its first prompt has been read."""
-        terminal = Terminal(self.make_shell(user), **options)
-        try:
-            terminal.expect(r"\$ $", 20)
-        except report.Failed:
-            terminal.__exit__()
-            raise
-        return terminal
+        return open_shell(self.make_shell(user), **options)
+
+
+def open_shell(words, **options):
+    """An interactive shell on a terminal of the host's; its first prompt has been read."""
+    terminal = Terminal(words, **options)
+    try:
+        terminal.expect(r"\$ $", 20)
+    except report.Failed:
+        terminal.__exit__()
+        raise
+    return terminal
 
 
 def sudoers(text):

@@ -20,7 +20,6 @@ import report  # noqa: E402
 from doors import DOORS, OWN_PID_NS, WHERE  # noqa: E402
 from report import true, wait_until  # noqa: E402
 from ssh import run, ssh_command  # noqa: E402
-from terminal import Terminal  # noqa: E402
 
 HELPER = host.HELPER
 RELAY = host.STUDENT_POLICY.replace("nofile = 512", "nofile = 512\nterminal = relay")
@@ -107,16 +106,6 @@ def is_boxed(text):
     return "yes" if re.search(r"pid:\[\d+\]", text)[0] != OWN_PID_NS and "uid 2001" in text else "no"
 
 
-def opened(way):
-    terminal = Terminal(way.shell)
-    try:
-        terminal.expect(r"\$ $", 20)
-    except report.Failed:
-        terminal.__exit__()
-        raise
-    return terminal
-
-
 def whose_terminal(way, terminal):
     """By what the name leads to: the caller's, another of the host's, or none of the host's."""
     seen = terminal.ask("stat -Lc %d:%i $(tty)").strip()
@@ -157,7 +146,7 @@ def status_of(way):
     else:
         seen = []
         for status in (0, 42):
-            with opened(way) as terminal:
+            with doors.open_shell(way.shell) as terminal:
                 terminal.line(f"exit {status}")
                 seen.append(terminal.wait())
     return "yes" if seen == [0, 42] else f"{way.name}'s" if seen == [0, 0] else str(seen)
@@ -194,13 +183,13 @@ def closes(way):
     if way.command:
         run(way.command(f"{leave}; exit 0"))
     else:
-        with opened(way) as terminal:
+        with doors.open_shell(way.shell) as terminal:
             terminal.line(leave)
             terminal.expect("^started", 20)
             terminal.line("exit")
             terminal.wait()
     gone(f"{way.name}: closed")
-    with opened(way) as terminal:
+    with doors.open_shell(way.shell) as terminal:
         terminal.line(leave)
         terminal.expect("^started", 20)
         wait_until(lambda: run(["pgrep", "-fx", LEFT]).stdout, "control: it runs while the session does")
@@ -216,7 +205,7 @@ def row(way):
         seen = table[way.name] = {}
         with way.place():
             before = recorded()
-            with opened(way) as terminal:
+            with doors.open_shell(way.shell) as terminal:
                 seen["boxed"] = is_boxed(terminal.ask(f"{WHERE}; cat /run/loginbox/box"))
                 seen["terminal"] = whose_terminal(way, terminal)
                 seen["jobs"] = has_jobs(terminal)
