@@ -113,7 +113,8 @@ def sleeps():
 def tells_of_a_change_of_the_window(door):
     with door.open(rows=30, columns=90) as terminal:
         equal(terminal.ask("stty size").strip(), "30 90", "first size")
-        terminal.line("trap 'echo changed to $(stty size)' WINCH; echo re''ady")
+        # The kernel sends the signal first and sets the size then.
+        terminal.line("trap 'sleep 0.1; echo changed to $(stty size)' WINCH; echo re''ady")
         terminal.expect(r"^ready")
         terminal.resize(40, 120)
         terminal.line("sleep 0.3")
