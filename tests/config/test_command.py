@@ -5,12 +5,15 @@ import json
 import os
 import pty
 import shutil
-import shutil
 import subprocess
 import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
+
+import terminal  # noqa: E402
+
 COMMAND = os.path.join(TOP, os.environ.get("LOGINBOX_BUILD", "build"), "loginbox")
 
 
@@ -251,7 +254,7 @@ def on_terminal(policy, env):
     subprocess.run([COMMAND, "check", "--config", policy.dir], stdin=subprocess.DEVNULL,
                    stdout=theirs, stderr=subprocess.DEVNULL, timeout=30, check=False, env=env)
     os.close(theirs)
-    out = os.read(ours, 65536).decode()
+    out = terminal.read_rest(ours)
     os.close(ours)
     return out
 

@@ -16,6 +16,17 @@ import time
 import report
 
 
+def read_rest(master):
+    """All that was written to a terminal that nobody has open any more: it comes in pieces."""
+    written = b""
+    while True:
+        try:
+            more = os.read(master, 65536)
+        except OSError:         # EIO: the end
+            return written.decode(errors="replace")
+        written += more
+
+
 class Terminal:
     """Runs command on a new terminal; use it in a `with` block."""
 

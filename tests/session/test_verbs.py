@@ -7,7 +7,6 @@
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
 
@@ -18,6 +17,7 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
+import terminal  # noqa: E402
 from report import equal, test, true  # noqa: E402
 from ssh import background, run  # noqa: E402
 
@@ -299,9 +299,9 @@ def on_a_terminal(*words):
     done = subprocess.run(["loginbox", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=theirs, timeout=60, check=False, env=dict(os.environ, TERM="xterm"))
     os.close(theirs)
-    said = b"" if not select.select([ours], [], [], 0)[0] else os.read(ours, 65536)
+    said = terminal.read_rest(ours)
     os.close(ours)
-    return done, said.decode()
+    return done, said
 
 
 @test
