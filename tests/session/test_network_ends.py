@@ -195,6 +195,50 @@ def kill_one(chance):
             continue
 
 
+def kill_any(chance):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                if file.read().startswith("loginbox") and chance.random() < 0.4:
+                    os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def sent_by_itself(wire):
+    """Packets that nobody asked for; those of a loopback, without addresses, do not count."""
+    return [data.hex() for data in wire.received() if data[:6] != b"\0" * 6]
+
+
+@untouched
+def nothing_leaves_a_box_that_dies_half_made():
+    """Keeper, helper or init killed at any moment of the build and of the end."""
+    chance = random.Random(int(os.environ.get("SEED", "1")))
+    wire = net.Wire(net.own())
+    for _ in range(30):
+        box = net.Box("alice", start=False)
+        box.start()
+        time.sleep(chance.random() * 0.03)
+        kill_any(chance)
+        box.process.kill()
+        box.process.wait(20)
+        box.process.stdout.close()
+    wait_until(lambda: not net.boxes(), "no box lives", 30)
+    equal(sent_by_itself(wire), [], "packets that nobody sent")
+    wire.close()
+    net.run("loginbox", "gc")
+
+
+@untouched
+def nothing_leaves_before_the_rules_are_there():
+    """A sniffer on the host sees nothing of a box that dies at once, and no own chatter."""
+    wire = net.Wire(net.own())
+    for _ in range(5):
+        net.Box("alice").end()
+    equal(sent_by_itself(wire), [], "packets that nobody sent")
+    wire.close()
+
+
 @untouched
 def many_boxes_live_at_once():
     policy(text=LAB.replace("uids = 2000-2999", "address = by-session"), box="share = session")
