@@ -39,7 +39,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,26 +102,6 @@ static int await_groups(const struct box_cgroup *cgroup, int control, struct fai
 	return unshare(CLONE_NEWCGROUP) < 0 ? fail_sys(f, "make namespace", "cgroup") : 0;
 }
 
-/*
- * Who enters the box by setns(2) gets the root of its mount namespace, and from a chroot that would
- * be the host's. Asked by entering the own one; the chroot's copy of the tree ends with init.
- */
-static int check_root(struct fail *f)
-{
-	OWN_FD here = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	OWN_FD self = sys_pidfd_open(getpid());
-	struct stat a, b;
-
-	if (here < 0 || self < 0 || setns(self, CLONE_NEWNS) < 0)
-		return fail_sys(f, "find the root of the mount namespace", "/");
-	OWN_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0 || fstat(here, &a) < 0 || fstat(root, &b) < 0)
-		return fail_sys(f, "find the root of the mount namespace", "/");
-	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino && sys_mount_id(here) == sys_mount_id(root))
-		return 0;
-	return fail_say(f, FAIL_SYSTEM, "make a box in", "/", "it is a chroot, which the box would lead out of");
-}
-
 /* The inside process: everything up to RUN, then `live`. */
 static void __attribute__((noreturn))
 run_inside(const struct plan *plan, const char *id, struct build_network *network, int control,
@@ -135,7 +114,7 @@ run_inside(const struct plan *plan, const char *id, struct build_network *networ
 	/* A keeper that died before this call has closed the other end: nobody says RUN. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
 		fail_sys(&f, "prepare init", "");
-	else if (check_root(&f) == 0 && join_network(plan, &f) == 0 &&
+	else if (join_network(plan, &f) == 0 &&
 		build_inside(plan, id, build->last_filter, &ends, &f) == 0 &&
 		renew_stdio(&f) == 0 &&
 		await_link(plan, network, control, ends.sysctls, &f) == 0)

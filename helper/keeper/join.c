@@ -152,6 +152,12 @@ static int take_box(const struct plan *plan, const struct place *place, struct p
 		"the host has as many boxes as max_boxes allows (%u)", most);
 }
 
+/* Joined or made: a login in a chroot would be out of it in the box. */
+static int begin(struct place *place, struct fail *f)
+{
+	return ns_check_root(f) < 0 ? -1 : place_open(place, f);
+}
+
 int join_or_start(const struct plan *plan, const struct session_login *login,
 	int64_t deadline_ms, struct fail *f)
 {
@@ -159,7 +165,7 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
 	struct place_box box;
 
-	if (place_open(&place, f) < 0)
+	if (begin(&place, f) < 0)
 		return -1;
 	/* Who asks for another's session (sudo -u) must not stop this one with the other's lock.
 	 * A process that becomes the session stays where it was. */
@@ -187,7 +193,7 @@ int join_box(const struct plan *plan, const char *id, const struct session_login
 	struct join j = { .plan = plan, .login = login, .deadline_ms = deadline_ms, .only = id };
 	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
 
-	if (place_open(&place, f) < 0)
+	if (begin(&place, f) < 0)
 		return -1;
 	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
 	if (lock < 0)

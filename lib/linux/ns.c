@@ -1,12 +1,15 @@
 #include "lib/linux/ns.h"
 
 #include "lib/base/own.h"
+#include "lib/linux/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The mount namespace last: it changes what every path means. */
 static const struct {
@@ -47,6 +50,34 @@ int ns_enter(int pidfd, struct fail *f)
 	if (setns(pidfd, NS_ALL) < 0)
 		return fail_sys(f, "enter the box's namespaces", "");
 	return 0;
+}
+
+int ns_check_root(struct fail *f)
+{
+	const char *const step = "find the root of the mount namespace";
+	OWN_FD here = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	OWN_FD self = sys_pidfd_open(getpid());
+
+	if (here < 0 || self < 0)
+		return fail_sys(f, step, "/");
+	if (setns(self, CLONE_NEWNS) < 0)
+		return fail_sys(f, "enter the own mount namespace", "");
+	OWN_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat a, b;
+	bool told = root >= 0 && fstat(here, &a) == 0 && fstat(root, &b) == 0;
+	int err = errno;
+
+	/* A mount of the same directory is another root as well. */
+	if (told && a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
+		sys_mount_id(here) == sys_mount_id(root))
+		return 0;
+	if (fchdir(here) < 0 || chroot(".") < 0)
+		return fail_say(f, FAIL_REFUSED, "go back into the chroot", "/", "%s",
+			strerror(errno));
+	if (!told)
+		return fail_err(f, err, step, "/");
+	return fail_say(f, FAIL_SYSTEM, "open a box in", "/",
+		"it is a chroot, which the box would lead out of");
 }
 
 int ns_return(const int *fds, size_t n, struct fail *f)

@@ -46,6 +46,14 @@ int ns_enter(int pidfd, struct fail *f);
  */
 int ns_return(const int *fds, size_t n, struct fail *f);
 
+/*
+ * 0 where the caller's root is that of its mount namespace. Elsewhere, in a chroot(2), who enters
+ * a namespace made from here by setns(2) would be out of it: FAIL_SYSTEM, and the root is as it
+ * was; FAIL_REFUSED where that could not be brought about. The working directory becomes "/".
+ * The caller must have one thread, CAP_SYS_ADMIN and CAP_SYS_CHROOT.
+ */
+int ns_check_root(struct fail *f);
+
 /* The number of threads of the caller, or -1: the links of /proc/self/task (fs/proc/base.c,
  * proc_task_getattr). */
 int ns_threads(void);

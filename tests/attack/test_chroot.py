@@ -14,10 +14,12 @@ import attack
 import kernel
 import leftovers
 from attack import host
-from report import contains, equal, test, true
+from report import contains, equal, test, true, wait_until
+from ssh import run
 
 JAIL = "/srv/jail"
 OUTSIDE = "/srv/outside"
+HERE = "/tmp/made-in-the-box"
 LOOK = f"test -e {OUTSIDE} && echo out || echo in"
 ENTER = f"""
 import ctypes, os
@@ -56,21 +58,55 @@ def control_who_enters_its_own_namespace_is_out_of_the_chroot():
         equal(in_jail("python3", "-c", ENTER).stdout, "out\n", "after setns")
 
 
+def doors():
+    as_user = ["setpriv", f"--reuid={attack.USER}", f"--regid={attack.USER}", "--init-groups"]
+    return (("PAM", ["su", attack.USER, "-c", LOOK]),
+            ("shell door", [*as_user, host.HELPER, "-c", LOOK]),
+            ("try", ["loginbox", "try", attack.USER, "--", "/bin/sh", "-c", LOOK]))
+
+
+def must_be_refused(door, words):
+    log = host.LogMark()
+    with jail():
+        done = in_jail(*words)
+    equal(done.stdout, "", f"{door}: nothing runs ({done.stderr})")
+    true(done.returncode != 0, f"{door}: the status")
+    contains(done.stderr + "\n".join(log.lines()), "it is a chroot", f"{door}: the reason")
+
+
 @test
 def no_door_in_a_chroot_leads_out_of_it():
     before = leftovers.snapshot()
-    for door, words in (("PAM", ["su", attack.USER, "-c", LOOK]),
-                        ("shell door", ["setpriv", f"--reuid={attack.USER}",
-                                        f"--regid={attack.USER}", "--init-groups", host.HELPER,
-                                        "-c", LOOK]),
-                        ("try", ["loginbox", "try", attack.USER, "--", "/bin/sh", "-c", LOOK])):
+    for door, words in doors():
+        must_be_refused(door, words)
+    equal(leftovers.wait_for_none(before, 10), [], "left behind")
+
+
+@test
+def a_living_box_is_not_joined_from_a_chroot():
+    with subprocess.Popen(["su", attack.USER, "-c", f"touch {HERE}; exec sleep 600"],
+                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as session:
+        try:
+            wait_until(lambda: run(["loginbox", "list"]).stdout.count(attack.USER), "a box", 20)
+            for door, words in doors():
+                must_be_refused(door, words)
+            equal(run(["su", attack.USER, "-c", f"ls {HERE}"]).stdout, HERE + "\n",
+                  "control: the box is joined from elsewhere")
+        finally:
+            session.kill()
+
+
+@test
+def who_goes_on_without_a_box_is_in_the_chroot():
+    host.write_policy("[global]\non_error = allow\n" + attack.POLICY)
+    try:
         log = host.LogMark()
         with jail():
-            done = in_jail(*words)
-        equal(done.stdout, "", f"{door}: nothing runs ({done.stderr})")
-        true(done.returncode != 0, f"{door}: the status")
-        contains(done.stderr + "\n".join(log.lines()), "it is a chroot", f"{door}: the reason")
-    equal(leftovers.wait_for_none(before, 10), [], "left behind")
+            done = in_jail("su", attack.USER, "-c", LOOK)
+        equal(done.stdout, "in\n", "the session")
+        contains("\n".join(log.lines()), "it is a chroot", "the log")
+    finally:
+        host.write_policy(attack.POLICY)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ SPARED = {("openat2", "ENOSYS"), ("openat2", "EPERM"), ("close_range", "ENOSYS")
 # What the sentence or the log says where the call itself is behind a word of ours.
 WORDS = {"clone3": "clone3", "open_tree": "open_tree", "move_mount": "move_mount",
          "mount_setattr": "mount_setattr", "fsopen": "fsopen", "fsmount": "fsmount",
-         "fsconfig": "fsconfig", "pidfd_open": "open own process", "setns": "enter the box",
-         "keyctl": "keyring", "flock": "lock", "sethostname": "host name",
+         "fsconfig": "fsconfig", "pidfd_open": "open own process",
+         "setns": "enter the own mount namespace", "keyctl": "keyring", "flock": "lock",
+         "sethostname": "host name",
          "mknodat": "make device", "mount": "make mounts private", "setgroups": "root alone"}
 
 

@@ -65,7 +65,7 @@ WORDS = (("clone3", "ENOSPC", "make the box's namespaces"), ("sethostname", "EPE
          ("open_tree", "EPERM", "open_tree"), ("mount_setattr", "ENOSYS", "mount_setattr"),
          ("fsopen", "ENOMEM", "fsopen"), ("fsmount", "EPERM", "fsmount"),
          ("move_mount", "EPERM", "move_mount"), ("mknodat", "ENOSPC", "make device"),
-         ("setns", "ENOMEM", "enter the box's namespaces"), ("keyctl", "ENOMEM", "keyring"),
+         ("setns", "ENOMEM", "enter the own mount namespace"), ("keyctl", "ENOMEM", "keyring"),
          ("flock", "ENOLCK", "lock"), ("mount", "EPERM", "make mounts private"))
 
 

@@ -49,7 +49,7 @@ def every_fault_is_a_whole_box_or_none():
 def each_failure_says_its_own_words():
     for call, error, words in (
             ("clone3", "ENOSPC", "make the box's namespaces"), ("setgroups", "EPERM", "root alone"),
-            ("fsopen", "ENOMEM", "fsopen"), ("setns", "ENOMEM", "enter the box's namespaces"),
+            ("fsopen", "ENOMEM", "fsopen"), ("setns", "ENOMEM", "enter the own mount namespace"),
             ("flock", "ENOLCK", "lock"),
             ("personality", "EPERM", "scheduling"), ("setitimer", "EPERM", "signals")):
         run = faults.Run(command(), faults.Case(call, 1, error))
