@@ -192,6 +192,8 @@ uninstall: ## remove what install put there; the policy stays
 # ---- tests: each target does all of its own set-up ---------------------------------------
 
 RUN_TESTS = LOGINBOX_BUILD=$(B) tests/run
+# As many compilers as there are processors, unless make was told how many.
+MAKE_ALL = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 setup: ## install what Debian 12 lacks to build and test
 	@tests/setup
@@ -201,14 +203,14 @@ other:
 	@$(MAKE) --no-print-directory -s B=build/other CPPFLAGS='$(CPPFLAGS) -DWIRE_VERSION=4242u -DWIRE_LIMITS=17' all
 
 check: setup ## build, and pass all tests at reduced counts
-	@$(MAKE) --no-print-directory all unit other
+	@$(MAKE_ALL) all unit other
 	@$(RUN_TESTS)
 
 # One suite: SUITE=trixie. The images are made when they are not there, in $(B)/images or
 # $LOGINBOX_IMAGES.
 SUITE ?= bookworm trixie bullseye
 check-guest: setup ## tests in whole Debian guests under QEMU (SUITE=bookworm: that one alone)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE_ALL) all
 	@for suite in $(SUITE); do \
 		case $$suite in bullseye) tests=tests/old ;; *) tests=tests/guest ;; esac; \
 		LOGINBOX_SUITE=$$suite $(RUN_TESTS) $$tests || failed=1; \
@@ -216,12 +218,13 @@ check-guest: setup ## tests in whole Debian guests under QEMU (SUITE=bookworm: t
 	done; test -z "$$failed"
 
 soak: setup ## the same with the full counts, and all sessions under sanitizers; takes long
-	@$(MAKE) --no-print-directory all unit other
-	@COUNT_SCALE=0 $(RUN_TESTS)
-	@$(MAKE) --no-print-directory sanitize SANITIZED_TESTS='session attack sanitize'
+	@$(MAKE_ALL) all unit other
+	@COUNT_SCALE=0 $(RUN_TESTS) || failed=1; \
+		$(MAKE) --no-print-directory sanitize SANITIZED_TESTS='session attack sanitize' || failed=1; \
+		test -z "$$failed"
 
 demo: setup ## one real ssh login with a box and one without, side by side
-	@$(MAKE) --no-print-directory -s all >/dev/null
+	@$(MAKE_ALL) -s all >/dev/null
 	@tests/demo
 
 # What is measured, and beside whom: peers and tools that are no part of the tests.
@@ -278,4 +281,6 @@ help: ## this list
 
 .PHONY: all unit other install uninstall clean help setup check check-guest soak demo bench-setup \
 	bench bench-scale bench-mounts bench-login bench-profile sanitize coverage lint deb
+# What was compiled stays, also what no rule names.
+.SECONDARY:
 .DEFAULT_GOAL := all
