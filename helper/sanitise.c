@@ -24,6 +24,7 @@
 #define ENV_VALUE_MAX (128 << 10) /* what execve(2) takes: a whole command may be in one */
 #define SAFE_PATH "/usr/sbin:/usr/bin:/sbin:/bin"
 #define NOFILE_ROOM 4096
+#define STACK_LEAST (256u << 10) /* the name services are not ours, and take most of it */
 
 extern char **environ;
 
@@ -137,15 +138,17 @@ static int settle_signals(struct fail *f)
 	return 0;
 }
 
-/* As high as this process may go: without CAP_SYS_RESOURCE that is the hard limit. */
-static void raise_limit(int resource, rlim_t to)
+/* As high as this process may go: without CAP_SYS_RESOURCE that is the hard limit. What it is. */
+static rlim_t raise_limit(int resource, rlim_t to)
 {
 	struct rlimit all = { .rlim_cur = to, .rlim_max = RLIM_INFINITY }, now;
 
-	if (setrlimit(resource, &all) == 0 || getrlimit(resource, &now) < 0)
-		return;
+	if (setrlimit(resource, &all) == 0)
+		return to;
+	if (getrlimit(resource, &now) < 0)
+		return 0;
 	now.rlim_cur = to < now.rlim_max ? to : now.rlim_max;
-	setrlimit(resource, &now);
+	return setrlimit(resource, &now) < 0 ? 0 : now.rlim_cur;
 }
 
 static int settle_limits(struct caller *out, struct fail *f)
@@ -158,7 +161,9 @@ static int settle_limits(struct caller *out, struct fail *f)
 			return fail_sys(f, "read limits", "");
 	for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++)
 		raise_limit(raised[i], RLIM_INFINITY);
-	raise_limit(RLIMIT_STACK, 8 << 20);
+	if (raise_limit(RLIMIT_STACK, 8 << 20) < STACK_LEAST)
+		return fail_say(f, FAIL_SYSTEM, "start", "", "the limit of stack is below %u KiB",
+			STACK_LEAST >> 10);
 	raise_limit(RLIMIT_NOFILE, NOFILE_ROOM);
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return fail_sys(f, "forbid core files", "");

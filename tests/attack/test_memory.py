@@ -77,13 +77,19 @@ def the_helper_has_no_error_under_valgrind_where_it_builds_no_box():
 
 
 @test
-def with_hardly_any_stack_it_runs_or_refuses():
+def with_hardly_any_stack_it_refuses_and_says_so():
     attack.report.not_sanitized("their frames are larger than the smallest stack")
-    for size in (65536, 131072, 1 << 20):
-        done = by_shell("-c", "echo ran", preexec_fn=lambda size=size: resource.setrlimit(
-            resource.RLIMIT_STACK, (size, size)))
-        true(done.returncode in (0, 111, 126, 127, -9, 137), f"stack of {size}",
-             (done.returncode, done.stdout + done.stderr))
+    for size, runs in ((65536, False), (131072, False), (1 << 18, True), (1 << 20, True)):
+        def low(size=size):
+            resource.setrlimit(resource.RLIMIT_STACK, (size, size))
+        for door in (lambda: by_shell("-c", "echo ran", preexec_fn=low),
+                     lambda: attack.by_pamapp("start", "ignore", "open", "run=test -e "
+                                              "/run/loginbox/box && echo ran", preexec_fn=low)):
+            log = attack.host.LogMark()
+            done = door()
+            said = "\n".join([done.stdout, done.stderr, *log.lines()])
+            equal("ran\n" in done.stdout, runs, f"stack of {size}: it runs ({said})")
+            equal("the limit of stack is below 256 KiB" in said, not runs, f"stack of {size}: why")
 
 
 @test
