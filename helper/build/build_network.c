@@ -176,7 +176,9 @@ int build_network_take(struct build_network *out, const struct plan *plan,
 	}
 	if (netlink_open(&out->sock, NETLINK_ROUTE, f) < 0)
 		return -1;
-	return network_ensure(place, net, out->sock, &out->bridge, f);
+	/* Who is waiting for the answer still is there when the lock was not to be had. */
+	int64_t now_ms = fdio_now_ms(), lock_ms = now_ms + (deadline_ms - now_ms) * 3 / 4;
+	return network_ensure(place, net, out->sock, lock_ms, &out->bridge, f);
 }
 
 /* ---- the host's side --------------------------------------------------------------------------- */

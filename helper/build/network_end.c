@@ -19,6 +19,8 @@
 #include <time.h>
 
 #define RULES_MAX 65536
+#define SOON_MS 200   /* how long a box that ends waits for the lock itself */
+#define GC_MS 10000   /* and an administrator */
 #define QUIET_MS 2000 /* so long rules stay when the last box is gone */
 #define STRAYS_MAX 4096
 
@@ -269,7 +271,8 @@ wait_and_remove(const struct place *place, const char *network, int linger)
 		sys_close_range(low + 1, high - 1, 0);
 	sys_close_range(high + 1, ~0u, 0);
 	nanosleep(&quiet, NULL);
-	OWN_FD lock = lease_lock(place, LOCK_EX, &f);
+	/* Nobody waits for this process. */
+	OWN_FD lock = lease_lock(place, LOCK_EX, 0, &f);
 	/* Dead boxes count for nothing, and whoever is left lingers in its turn. */
 	network_sweep(place, network);
 	if (lock >= 0)
@@ -280,10 +283,13 @@ wait_and_remove(const struct place *place, const char *network, int linger)
 void network_linger(const struct place *place, const char *network, uint32_t group)
 {
 	struct fail f = { 0 };
-	OWN_FD lock = lease_lock(place, LOCK_EX, &f);
+	OWN_FD lock = lease_lock(place, LOCK_EX, fdio_now_ms() + SOON_MS, &f);
 
+	/* Who cannot look leaves that to the process that waits. */
+	if (lock < 0 && f.err != ETIMEDOUT)
+		return;
 	/* Boxes of another text of the network do not need the rules of this one. */
-	if (lock < 0 || lease_each(place, network, has_group, &group))
+	if (lock >= 0 && lease_each(place, network, has_group, &group))
 		return;
 	OWN_FD linger = hold_linger(place, network);
 	/* Not the keeper itself: who waits for the end of the box waits for its process. */
@@ -434,7 +440,7 @@ static int gc_strays(const struct place *place, struct network_gc *gc, struct fa
 int network_gc(const struct place *place, const char *network, struct network_gc *gc,
 	struct fail *f)
 {
-	OWN_FD lock = lease_lock(place, LOCK_EX, f);
+	OWN_FD lock = lease_lock(place, LOCK_EX, fdio_now_ms() + GC_MS, f);
 
 	if (lock < 0)
 		return -1;

@@ -304,16 +304,16 @@ static int look(const struct network *net, struct nl_sock *sock, struct fail *f)
 }
 
 int network_ensure(const struct place *place, const struct network *net, struct nl_sock *sock,
-	int *bridge, struct fail *f)
+	int64_t deadline_ms, int *bridge, struct fail *f)
 {
-	OWN_FD shared = lease_lock(place, LOCK_SH, f);
+	OWN_FD shared = lease_lock(place, LOCK_SH, deadline_ms, f);
 
 	if (shared < 0 || (*bridge = look(net, sock, f)) < 0)
 		return -1;
 	if (*bridge > 0)
 		return 0;
 	own_fd_close(&shared);
-	OWN_FD alone = lease_lock(place, LOCK_EX, f);
+	OWN_FD alone = lease_lock(place, LOCK_EX, deadline_ms, f);
 	if (alone < 0 || (*bridge = look(net, sock, f)) < 0)
 		return -1;
 	if (*bridge > 0)

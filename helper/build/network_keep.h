@@ -20,10 +20,11 @@
 /*
  * Sees to it that rules and bridge are there; makes what is missing, rules first. The caller
  * has a lease of the network already, so that nobody removes them after. `*bridge` gets the
- * bridge's index. A link of that name that is not ours is refused.
+ * bridge's index. A link of that name that is not ours is refused; so is, by the deadline, a
+ * login while somebody keeps the lock.
  */
 int network_ensure(const struct place *place, const struct network *net, struct nl_sock *sock,
-	int *bridge, struct fail *f);
+	int64_t deadline_ms, int *bridge, struct fail *f);
 
 /* A sysctl of the caller's network namespace: "ipv6", "lb0", "accept_ra", "0". */
 int network_sysctl(const char *family, const char *link, const char *key, const char *value,

@@ -15,6 +15,8 @@
 #define LEASE_MAX 512
 #define MAKE_TRIES 16
 #define AT_ONCE 1024 /* of a directory: who asks for one lease must not pay for all of them */
+#define FREE_MS 1000 /* how long another may take to free a place */
+#define LOCK LOGINBOX_RUN "/leases/lock" /* whole, so that who has it can be looked for */
 #define MARK "network" /* in the box's own directory */
 
 void lease_link(const struct lease *lease, char out[IFNAMSIZ])
@@ -70,18 +72,15 @@ void lease_forget(const struct place *place, const char *network)
 	unlinkat(place->dir, path, AT_REMOVEDIR);
 }
 
-int lease_lock(const struct place *place, int how, struct fail *f)
+int lease_lock(const struct place *place, int how, int64_t deadline_ms, struct fail *f)
 {
 	if (mkdirat(place->dir, "leases", 0700) < 0 && errno != EEXIST)
 		return fail_sys(f, "make state directory", "leases");
 	OWN_FD fd = openat(place->dir, "leases/lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		0600);
 	if (fd < 0)
-		return fail_sys(f, "open lock", "leases");
-	while (flock(fd, how) < 0)
-		if (errno != EINTR)
-			return fail_sys(f, "take lock", "leases");
-	return take_fd(&fd);
+		return fail_sys(f, "open lock", LOCK);
+	return fdio_lock(fd, how, deadline_ms) < 0 ? fail_sys(f, "take lock", LOCK) : take_fd(&fd);
 }
 
 /* ---- one lease ------------------------------------------------------------------------------ */
@@ -205,9 +204,8 @@ void lease_free(const struct place *place, const struct lease *lease)
 	OWN_FD dir = openat(place->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return;
-	while (flock(dir, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return;
+	if (fdio_lock(dir, LOCK_EX, fdio_now_ms() + FREE_MS) < 0)
+		return;
 	if (lease_is_anothers(place, lease))
 		return;
 	slot_path(path, lease->network, lease->slot);

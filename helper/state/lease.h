@@ -48,7 +48,10 @@ int lease_take(const struct place *place, const struct lease *lease, struct fail
 /* Reads who has a place; -1 with errno: ENOENT, EBADMSG. */
 int lease_read(const struct place *place, const char *network, uint64_t slot, struct lease *out);
 
-/* Frees the place, unless another box has it by now. */
+/*
+ * Frees the place, unless another box has it by now. Somebody who stopped while freeing one of
+ * the network keeps it for the next who looks for dead boxes.
+ */
 void lease_free(const struct place *place, const struct lease *lease);
 
 /* Whether another box has the lease's place by now, or that cannot be found out. */
@@ -63,8 +66,12 @@ int lease_each(const struct place *place, const char *network,
 int lease_each_network(const struct place *place,
 	int (*each)(const struct place *place, const char *network, void *arg), void *arg);
 
-/* The lock of all rules and bridges: LOCK_SH or LOCK_EX of flock(2). The descriptor, or -1. */
-int lease_lock(const struct place *place, int how, struct fail *f);
+/*
+ * The lock of all rules and bridges: LOCK_SH or LOCK_EX of flock(2). Waits for it until
+ * `deadline_ms` (fdio.h's clock; 0: for ever, which nobody may do whom another waits for).
+ * The descriptor, or -1 with `f`: ETIMEDOUT when another process has had it all the time.
+ */
+int lease_lock(const struct place *place, int how, int64_t deadline_ms, struct fail *f);
 
 /* The network's directory, made when it is missing; -1 with `f`. */
 int lease_directory(const struct place *place, const char *network, struct fail *f);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define MAKE_TRIES 64
-#define LOCK_STEP_NS 2000000L /* how often a busy lock is tried again */
 
 /* A directory that another could have made or could write is not ours to trust. */
 static int check_dir(const struct stat *st, const char *name, struct fail *f)
@@ -85,17 +84,10 @@ int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct
 
 	if (fd < 0)
 		return fail_sys(f, "open lock", name);
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return fail_sys(f, "take lock", name);
-		if (!deadline_ms)
-			return fail_err(f, EWOULDBLOCK, "take lock", name);
-		if (fdio_now_ms() >= deadline_ms)
-			return fail_err(f, ETIMEDOUT, "take lock", name);
-		struct timespec nap = { .tv_nsec = LOCK_STEP_NS };
-		nanosleep(&nap, NULL);
-	}
-	return take_fd(&fd);
+	if (fdio_lock(fd, LOCK_EX, deadline_ms ? deadline_ms : 1) == 0)
+		return take_fd(&fd);
+	return fail_err(f, errno == ETIMEDOUT && !deadline_ms ? EWOULDBLOCK : errno, "take lock",
+		name);
 }
 
 void place_unlock(int *lock)

@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LOCK_STEP_NS 2000000L /* how often a busy lock is tried again */
 
 int64_t fdio_now_ms(void)
 {
@@ -151,6 +154,24 @@ ssize_t fdio_recv(int sock, void *bytes, size_t size, struct fdio_fds *fds, stru
 		return fail_err(f, EMSGSIZE, "receive message", "");
 	}
 	return n;
+}
+
+int fdio_lock(int fd, int how, int64_t deadline_ms)
+{
+	const struct timespec nap = { .tv_nsec = LOCK_STEP_NS };
+
+	for (;;) {
+		if (flock(fd, deadline_ms ? how | LOCK_NB : how) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		if (deadline_ms && fdio_now_ms() >= deadline_ms) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		if (deadline_ms)
+			nanosleep(&nap, NULL);
+	}
 }
 
 ssize_t fdio_read_at(int dir, const char *path, char *out, size_t size)

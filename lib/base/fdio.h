@@ -4,7 +4,7 @@
  * Everything received is close-on-exec. Deadlines are of CLOCK_MONOTONIC, in
  * milliseconds since boot as fdio_now_ms() gives them; 0 is "wait for ever".
  *
- * Uses: libc (sendmsg(2), recvmsg(2), unix(7), poll(2)).
+ * Uses: libc (sendmsg(2), recvmsg(2), unix(7), poll(2), flock(2)).
  */
 #ifndef LIB_BASE_FDIO_H
 #define LIB_BASE_FDIO_H
@@ -53,6 +53,12 @@ ssize_t fdio_recv(int sock, void *bytes, size_t size, struct fdio_fds *fds, stru
 
 /* Waits until `fd` has one of `events` (poll(2)) or the deadline: 1, 0 at the deadline, -1. */
 int fdio_wait(int fd, short events, int64_t deadline_ms);
+
+/*
+ * flock(2) with a deadline: `how` is LOCK_SH or LOCK_EX. 0, or -1 with errno; ETIMEDOUT when
+ * somebody else has had the lock until the deadline (one that is over: it is tried once).
+ */
+int fdio_lock(int fd, int how, int64_t deadline_ms);
 
 /*
  * Reads a small file (/proc, state) whole into `out`, at most size - 1 bytes, and ends it

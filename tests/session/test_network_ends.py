@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """Networks where something foreign, broken or dead is: what is refused, and what stays behind."""
 
+import contextlib
+import fcntl
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 
@@ -87,6 +90,31 @@ def gc_removes_what_is_ours_and_nothing_else():
         for name in ("lb00000001", "lb00000003", "mine0"):
             net.run("ip", "link", "del", name, fine=False)
         net.run("nft", "delete table inet mine")
+
+
+@contextlib.contextmanager
+def somebody_keeps_the_lock():
+    """A `loginbox gc` that was stopped in the middle, say."""
+    with open("/run/loginbox/leases/lock", "r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@untouched
+def a_lock_that_somebody_keeps_refuses_a_login_in_its_time_and_says_which():
+    why = "cannot take lock '/run/loginbox/leases/lock': Connection timed out"
+    policy(text="[global]\ntimeout = 2s\n" + LAB)
+    box = net.Box("bob")
+    with somebody_keeps_the_lock():
+        refused("alice", why)
+        keeper = keeper_of(box)
+        box.end()
+        wait_until(lambda: not os.path.exists(f"/proc/{keeper}"), "the keeper has ended", 20)
+        equal(net.boxes(), [], "boxes")
+        done = subprocess.run(["loginbox", "gc"], capture_output=True, text=True, timeout=60,
+                              check=False)
+        equal((done.returncode, why in done.stderr), (111, True), f"gc: {done}")
+    equal(login("alice", "echo in").stdout, "in\n", "with the lock")
 
 
 # ---- deaths -------------------------------------------------------------------------------------------

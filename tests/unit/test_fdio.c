@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -206,6 +209,28 @@ static void a_write_beyond_a_limit_is_told(void)
 	CHECK_NUMBER(err, EFBIG);
 }
 
+/* A lock that somebody keeps is waited for no longer than is said; a shared one is no bar to its like. */
+static void a_lock_is_waited_for_until_the_deadline(void)
+{
+	OWN_FD one = memfd_create("lock", MFD_CLOEXEC);
+	char again[32];
+	int64_t began_ms = fdio_now_ms();
+
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", one);
+	OWN_FD two = open(again, O_RDWR | O_CLOEXEC);
+	CHECK_NUMBER(fdio_lock(one, LOCK_SH, began_ms + 20), 0);
+	CHECK_NUMBER(fdio_lock(two, LOCK_SH, began_ms - 1), 0);
+	CHECK_NUMBER(fdio_lock(two, LOCK_EX, began_ms + 20), -1);
+	CHECK_NUMBER(errno, ETIMEDOUT);
+	CHECK(fdio_now_ms() >= began_ms + 20);
+	CHECK_NUMBER(flock(one, LOCK_UN), 0);
+	CHECK_NUMBER(fdio_lock(two, LOCK_EX, 1), 0);
+	CHECK_NUMBER(flock(two, LOCK_UN), 0);
+	CHECK_NUMBER(fdio_lock(one, LOCK_EX, 0), 0);
+	CHECK_NUMBER(fdio_lock(-1, LOCK_EX, 0), -1);
+	CHECK_NUMBER(errno, EBADF);
+}
+
 int main(void)
 {
 	RUN(a_message_arrives_whole_with_its_descriptors);
@@ -220,5 +245,6 @@ int main(void)
 	RUN(a_peer_that_is_gone_is_an_error_and_no_signal);
 	RUN(a_file_is_read_whole_or_not_at_all);
 	RUN(a_write_beyond_a_limit_is_told);
+	RUN(a_lock_is_waited_for_until_the_deadline);
 	return test_end();
 }
