@@ -5,6 +5,7 @@
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -81,6 +82,20 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 	fdio_send(peer, &answer, sizeof(answer), NULL, &f);
 }
 
+/* A connection that is not taken stays readable, and would be polled again and again. */
+static int take_peer(struct keeper *k)
+{
+	int peer = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (peer < 0 && (errno == EMFILE || errno == ENFILE) && k->spare >= 0) {
+		own_fd_close(&k->spare);
+		peer = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+	}
+	if (peer < 0 && errno != EAGAIN)
+		k->deaf_ms = fdio_now_ms();
+	return peer;
+}
+
 void ask_accept(struct keeper *k)
 {
 	union {
@@ -92,7 +107,7 @@ void ask_accept(struct keeper *k)
 	struct ucred who;
 	socklen_t size = sizeof(who);
 	struct fail f = { 0 };
-	OWN_FD peer = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+	OWN_FD peer = take_peer(k);
 
 	if (peer < 0 || getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != 0)
 		return;
@@ -118,6 +133,9 @@ void ask_accept_guest(struct keeper *k)
 	socklen_t size = sizeof(who);
 	int peer = accept4(k->build.ctl, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+	/* With no descriptor for it, it is looked at again with the next. */
+	if (peer < 0 && errno != EAGAIN)
+		k->guest_ms = fdio_now_ms();
 	if (peer < 0 || getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 ||
 		(who.uid != 0 && who.uid != k->box.uid)) {
 		patience_close(&peer);

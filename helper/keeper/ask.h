@@ -17,9 +17,11 @@
 #include "helper/keeper/life.h"
 
 #define ASK_GUEST_MS 100 /* between two askers from inside */
+#define ASK_DEAF_MS 100  /* until who asks is looked at again, when there is no descriptor for it */
 
 /* Takes one peer of the rendezvous, which is readable, and answers it. Waits for what a
- * helper has to say half a second at most. */
+ * helper has to say half a second at most. At the limit of descriptors k->spare makes room for
+ * the one that asks; with that gone too, the rendezvous is left alone for ASK_DEAF_MS. */
 void ask_accept(struct keeper *k);
 
 /*

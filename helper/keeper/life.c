@@ -13,6 +13,7 @@
 #include "lib/linux/tty.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -345,7 +346,11 @@ static int sooner(int a, int b)
 
 static void watch(struct keeper *k)
 {
-	const int fds[FIXED_POLLS] = { [W_LISTENER] = k->listener,
+	if (k->spare < 0)
+		k->spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	const int fds[FIXED_POLLS] = {
+		[W_LISTENER] = fdio_now_ms() - k->deaf_ms < ASK_DEAF_MS ? -1 : k->listener,
 		[W_INIT] = k->reaped ? -1 : k->build.init,
 		[W_CONTROL] = k->build.control,
 		[W_LOG] = k->log.inside,
@@ -393,6 +398,8 @@ bool life_once(struct keeper *k, int most_ms)
 	watch(k);
 	if (k->polls[W_CTL].fd < 0)
 		wait_ms = sooner(wait_ms, ASK_GUEST_MS);
+	if (k->polls[W_LISTENER].fd < 0)
+		wait_ms = sooner(wait_ms, ASK_DEAF_MS);
 	wait_ms = sooner(sooner(wait_ms, k->state == KEEPER_LIVING ? LOOK_MS : -1), most_ms);
 	if (poll(k->polls, FIXED_POLLS + 2 * k->sessions.n, wait_ms) > 0)
 		serve(k);

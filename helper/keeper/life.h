@@ -44,6 +44,8 @@ struct keeper {
 	int64_t looked_ms; /* when it was looked for */
 	int filter;        /* of system calls, for every session; -1: none */
 	int userns;        /* the box's own, for every session; -1: none */
+	int spare;         /* closed where a descriptor is wanted for who asks, -1: none */
+	int64_t deaf_ms;   /* when nobody who asks could be let in for want of one */
 	int guest;         /* one asker from inside at a time, -1: none */
 	int64_t guest_ms;  /* when the last one came */
 	int64_t idle_ms;   /* since when there is no session; 0: there is one */
@@ -68,6 +70,7 @@ struct keeper {
 		.listener = -1, \
 		.filter = -1, \
 		.userns = -1, \
+		.spare = -1, \
 		.guest = -1 })
 
 /* Opens the rendezvous of the box where the next login looks for it. */

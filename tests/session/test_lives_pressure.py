@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """Boxes on a host in trouble: a full /run, a home that falls silent, frozen and killed groups."""
 
+import contextlib
 import fcntl
 import glob
+import json
 import os
+import resource
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -15,7 +19,7 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from chain import Chain, inside, is_alive, notes  # noqa: E402
+from chain import Chain, inside, is_alive, notes, stat_of  # noqa: E402
 from fuse import Fuse  # noqa: E402
 from pamc import Opener, open_one  # noqa: E402
 from report import equal, test, true, wait_until  # noqa: E402
@@ -189,6 +193,73 @@ def an_init_that_hangs_in_a_silent_file_system_keeps_no_lock():
             one.close()
     os.rmdir("/srv/silent")
     gone("carol")
+
+
+# ---- a keeper that may open nothing more ------------------------------------------------------------
+
+SILENT_GUEST = """
+import socket, time
+sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+sock.connect("/run/loginbox/ctl")
+time.sleep(4750)
+"""
+
+def ticks(pid):
+    """The processor time that the process has had, in clock ticks."""
+    words = stat_of(pid)
+    return int(words[11]) + int(words[12])
+
+
+def lowest_free(pid):
+    taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return min(set(range(len(taken) + 1)) - taken)
+
+
+@contextlib.contextmanager
+def without_descriptors(pid):
+    """The process has the descriptors that it has, and gets no other."""
+    was = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    # More than poll(2) watches, which has the same limit.
+    free = wait_until(lambda: lowest_free(pid) > 11 and lowest_free(pid), "no small number is free")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, was[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, was)
+
+
+def is_idle(pid, seconds=1.0):
+    """It gets less than a tenth of the time, whoever waits for it."""
+    before = ticks(pid)
+    time.sleep(seconds)
+    used = (ticks(pid) - before) / os.sysconf("SC_CLK_TCK")
+    report.note(f"processor time of the keeper: {used:.2f} s in {seconds:g} s")
+    return used < seconds / 10
+
+
+@test
+def a_keeper_at_its_limit_of_descriptors_answers_and_does_not_spin():
+    policy()
+    # Who asks from inside and says nothing has the number that the box's making left.
+    holder = open_one("alice", command=["/usr/bin/python3", "-c", SILENT_GUEST])
+    chain = Chain("alice")
+    (box,) = notes("alice")
+    with without_descriptors(chain.keeper):
+        with subprocess.Popen(["loginbox", "list", "--json"], stdout=subprocess.PIPE) as asker:
+            true(is_idle(chain.keeper), "the keeper waits")
+            seen = json.loads(asker.communicate(timeout=30)[0])
+        equal([b["id"] for b in seen], [box], "the boxes that answer")
+        # Nobody can join: a login needs more than one.
+        with open_one("alice"):
+            equal(len(notes("alice")), 2, "boxes")
+        wait_until(lambda: len(notes("alice")) == 1, "its own box has ended")
+    with open_one("alice"):
+        equal(len(notes("alice")), 1, "boxes, with descriptors")
+    with without_descriptors(chain.keeper):
+        equal(run(["loginbox", "kill", "alice"]).returncode, 0, "loginbox kill")
+    holder.let_go()
+    holder.ended()
+    gone("alice")
 
 
 # ---- groups of the host: frozen, killed ----------------------------------------------------------

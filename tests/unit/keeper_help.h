@@ -107,6 +107,7 @@ __attribute__((unused)) static void end_all(void)
 	own_fd_close(&k.build.control);
 	own_fd_close(&k.build.init);
 	own_fd_close(&k.listener);
+	own_fd_close(&k.spare);
 	place_close(&k.place);
 	free(k.sessions.at);
 	free(k.polls);

@@ -5,6 +5,7 @@
 #include "tests/unit/keeper_help.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 /* ---- LIVING --------------------------------------------------------------------------- */
 
@@ -304,6 +305,47 @@ static void a_session_that_lasts_too_long_is_asked_and_then_killed(void)
 	end_all();
 }
 
+/* ---- no descriptor for who asks ------------------------------------------------------------- */
+
+/* The spare one has a number above the limit here: closing it makes no room. */
+static void a_connection_that_cannot_be_taken_is_left_alone_for_a_moment(void)
+{
+	enum { LIMIT = 64 };
+	int fill[LIMIT], n = 0;
+	struct rlimit was, few;
+
+	new_box();
+	log_in(getpid());
+	life_once(&k, 0);
+	CHECK(k.spare >= 0);
+	own_fd_close(&k.spare);
+	k.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LIMIT);
+	OWN_FD asker = peer_connect(&k.box);
+	say(asker, WIRE_STATUS);
+	while ((fill[n] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) < LIMIT)
+		n++;
+	close(fill[n]);
+	CHECK_NUMBER(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = (struct rlimit){ LIMIT, was.rlim_max };
+	CHECK_NUMBER(setrlimit(RLIMIT_NOFILE, &few), 0);
+	life_once(&k, 1000);
+	CHECK(k.deaf_ms > 0 && k.spare < 0);
+	/* Its moment, however slow this machine is: who asks does not wake the keeper in it. */
+	k.deaf_ms = fdio_now_ms() + 1000;
+	int64_t began_ms = fdio_now_ms();
+	life_once(&k, 30);
+	CHECK(fdio_now_ms() >= began_ms + 30);
+	CHECK_NUMBER(fdio_wait(asker, POLLIN, 1), 0);
+	CHECK_NUMBER(setrlimit(RLIMIT_NOFILE, &was), 0);
+	k.deaf_ms = 0;
+	life_once(&k, 1000);
+	CHECK_NUMBER(fdio_wait(asker, POLLIN, fdio_now_ms() + 1000), 1);
+	CHECK(k.spare >= 0);
+	while (n)
+		close(fill[--n]);
+	end_all();
+}
+
 int main(void)
 {
 	if (!private_run()) {
@@ -328,5 +370,6 @@ int main(void)
 	RUN(a_rendezvous_that_has_gone_is_made_again);
 	RUN(a_state_directory_that_has_gone_is_made_again);
 	RUN(a_session_that_lasts_too_long_is_asked_and_then_killed);
+	RUN(a_connection_that_cannot_be_taken_is_left_alone_for_a_moment);
 	return test_end();
 }
