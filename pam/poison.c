@@ -6,15 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Other threads share root and directory, and may serve other users. */
 static int enter_root(int root, struct fail *f)
 {
-	if (unshare(CLONE_FS) < 0 || fchdir(root) < 0 || chroot(".") < 0)
-		return fail_sys(f, "enter an empty root", "");
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		return fail_sys(f, "enter a root", "");
 	return 0;
 }
 
@@ -57,22 +57,52 @@ static int no_forks(struct fail *f)
 	return 0;
 }
 
+/*
+ * By the namespace, where that leads to the root that the process has; out of a chroot(2) it
+ * would lead as well, and there the root itself is held.
+ */
+static int find_way_back(struct poison *out, struct fail *f)
+{
+	/* Other threads share root and directory, and may serve other users. */
+	if (unshare(CLONE_FS) < 0)
+		return fail_sys(f, "have a root of its own", "");
+	out->mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	out->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (out->root < 0)
+		return fail_sys(f, "open", "/");
+	if (out->mnt < 0 || setns(out->mnt, CLONE_NEWNS) < 0) {
+		own_fd_close(&out->mnt);
+		return 0;
+	}
+	if (ns_is_root(out->root) == 1) {
+		own_fd_close(&out->root);
+		return 0;
+	}
+	own_fd_close(&out->mnt);
+	return enter_root(out->root, f);
+}
+
+static void go_to(const char *cwd)
+{
+	if (cwd[0] == '/' && chdir(cwd) < 0)
+		errno = 0; /* it stays in "/" */
+}
+
 int poison_take(struct poison *out, struct fail *f)
 {
 	struct fail first = { 0 };
 
-	out->mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	out->pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	out->root = out->mnt >= 0 ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!getcwd(out->cwd, sizeof(out->cwd)))
 		out->cwd[0] = '\0';
-	if ((out->mnt >= 0 || out->root >= 0) &&
+	out->pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (find_way_back(out, &first) == 0 &&
 		(empty_root(&first) == 0 || bare_root(&first) == 0)) {
 		own_fd_close(&out->pid);
 		return 0;
 	}
 	own_fd_close(&out->mnt);
 	own_fd_close(&out->root);
+	go_to(out->cwd);
 	if (no_forks(f) == 0)
 		return 0;
 	own_fd_close(&out->pid);
@@ -85,8 +115,8 @@ void poison_lift(struct poison *poison)
 	bool back = poison->mnt >= 0 && setns(poison->mnt, CLONE_NEWNS) == 0;
 	if (poison->root >= 0)
 		back = fchdir(poison->root) == 0 && chroot(".") == 0;
-	if (back && poison->cwd[0] == '/' && chdir(poison->cwd) < 0)
-		errno = 0; /* it stays in "/", which setns(2) chose */
+	if (back)
+		go_to(poison->cwd);
 	if (poison->pid >= 0)
 		setns(poison->pid, CLONE_NEWPID);
 	own_fd_close(&poison->mnt);

@@ -18,7 +18,8 @@
 
 struct poison {
 	int mnt; /* the mount namespace that leads back; harmless to whoever is not root */
-	int root; /* the root, where the namespace has no name: in a box this process has no number */
+	int root; /* the root, where the namespace leads to another one (out of a chroot) or has no name:
+		   * in a box this process has no number */
 	int pid; /* the same for the pid namespace, where that had to do */
 	char cwd[PATH_MAX];
 };

@@ -52,6 +52,17 @@ int ns_enter(int pidfd, struct fail *f)
 	return 0;
 }
 
+int ns_is_root(int dir)
+{
+	OWN_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat a, b;
+
+	if (root < 0 || fstat(dir, &a) < 0 || fstat(root, &b) < 0)
+		return -1;
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
+		sys_mount_id(dir) == sys_mount_id(root);
+}
+
 int ns_check_root(struct fail *f)
 {
 	const char *const step = "find the root of the mount namespace";
@@ -62,19 +73,14 @@ int ns_check_root(struct fail *f)
 		return fail_sys(f, step, "/");
 	if (setns(self, CLONE_NEWNS) < 0)
 		return fail_sys(f, "enter the own mount namespace", "");
-	OWN_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat a, b;
-	bool told = root >= 0 && fstat(here, &a) == 0 && fstat(root, &b) == 0;
-	int err = errno;
+	int same = ns_is_root(here), err = errno;
 
-	/* A mount of the same directory is another root as well. */
-	if (told && a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
-		sys_mount_id(here) == sys_mount_id(root))
+	if (same == 1)
 		return 0;
 	if (fchdir(here) < 0 || chroot(".") < 0)
 		return fail_say(f, FAIL_REFUSED, "go back into the chroot", "/", "%s",
 			strerror(errno));
-	if (!told)
+	if (same < 0)
 		return fail_err(f, err, step, "/");
 	return fail_say(f, FAIL_SYSTEM, "open a box in", "/",
 		"it is a chroot, which the box would lead out of");

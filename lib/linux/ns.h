@@ -47,6 +47,12 @@ int ns_enter(int pidfd, struct fail *f);
 int ns_return(const int *fds, size_t n, struct fail *f);
 
 /*
+ * Whether the descriptor of a directory is the caller's root: 1 or 0, or -1 with errno where that
+ * cannot be told. Another mount of the same directory is another root.
+ */
+int ns_is_root(int dir);
+
+/*
  * 0 where the caller's root is that of its mount namespace. Elsewhere, in a chroot(2), who enters
  * a namespace made from here by setns(2) would be out of it: FAIL_SYSTEM, and the root is as it
  * was; FAIL_REFUSED where that could not be brought about. The working directory becomes "/".

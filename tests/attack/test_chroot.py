@@ -65,6 +65,26 @@ def doors():
             ("try", ["loginbox", "try", attack.USER, "--", "/bin/sh", "-c", LOOK]))
 
 
+@test
+def who_was_refused_and_goes_on_is_in_the_chroot():
+    look = f"run={LOOK}"
+    for policy in (attack.POLICY, "[rule nobody]\nuser = alice\nbox = deny\n"):
+        host.write_policy(policy)
+        try:
+            with jail():
+                done = in_jail(attack.tool("pamapp"), attack.SERVICE, attack.USER, "ignore", look,
+                               "start", "open", look, "close", look, "end", look)
+                other = in_jail(attack.tool("pamapp"), attack.SERVICE, attack.USER, "ignore", "start",
+                                "open", "end", look)
+        finally:
+            host.write_policy(attack.POLICY)
+        true("open 0" not in done.stdout, "it is refused", done.stdout)
+        equal([word for word in done.stdout.split() if word in ("in", "out")], ["in"] * 3,
+              f"before, after close and after the end ({done.stdout})")
+        equal([word for word in other.stdout.split() if word in ("in", "out")], ["in"],
+              f"after the end ({other.stdout})")
+
+
 def must_be_refused(door, words):
     log = host.LogMark()
     with jail():
