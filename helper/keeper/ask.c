@@ -4,6 +4,7 @@
 #include "helper/keeper/verdict.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/ns.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,6 +45,21 @@ static bool waits(int peer)
 	return poll(&at, 1, 0) == 0;
 }
 
+/*
+ * The box shows the mounts of who opened it, and of the rest what it has not of its own. An
+ * application in other namespaces (a unit with a /tmp or a network of its own, ip-netns(8)) would
+ * be led out of them by it. From another pid namespace it could not be entered.
+ */
+static bool is_of_here(const struct keeper *k, const struct fdio_fds *fds)
+{
+	unsigned shown = CLONE_NEWNS | CLONE_NEWPID | (NS_ALL & ~k->plan->namespaces);
+
+	/* The other end of the box's link. */
+	if (k->plan->net == PLAN_NET_NAMED)
+		shown |= CLONE_NEWNET;
+	return ns_are_own(fds->fd[WIRE_FD_NS], shown);
+}
+
 static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_fds *fds)
 {
 	struct wire_head answer = WIRE_HEAD(WIRE_REFUSED);
@@ -59,7 +75,7 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 	ask->tty[sizeof(ask->tty) - 1] = '\0';
 	ask->rhost[sizeof(ask->rhost) - 1] = '\0';
 	if (k->state == KEEPER_LIVING && waits(peer) && fds->n > WIRE_FDS &&
-		strcmp(ask->hash, k->plan->hash) == 0) {
+		strcmp(ask->hash, k->plan->hash) == 0 && is_of_here(k, fds)) {
 		login.sock = take_fd(&fds->fd[WIRE_FD_SOCKET]);
 		struct fdio_fds ttys = session_split_ttys(fds, WIRE_FDS + 1);
 		login.fds = *fds;

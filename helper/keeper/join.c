@@ -202,5 +202,6 @@ int join_box(const struct plan *plan, const char *id, const struct session_login
 	if (j.done)
 		return 0;
 	return fail_say(f, FAIL_REFUSED, "enter box", id,
-		"it has ended, or the policy has changed since it was made");
+		"it has ended, the policy has changed since it was made, or it was made in other "
+		"namespaces than these");
 }

@@ -45,6 +45,21 @@ int ns_open_all(int dir, int out[NS_COUNT], struct fail *f)
 	return 0;
 }
 
+bool ns_are_own(int dir, unsigned flags)
+{
+	struct stat its, own;
+	OWN_FD self = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < NS_COUNT; i++) {
+		if (!(flags & (unsigned)ns[i].flag))
+			continue;
+		if (fstatat(dir, ns[i].name, &its, 0) < 0 || fstatat(self, ns[i].name, &own, 0) < 0 ||
+			its.st_dev != own.st_dev || its.st_ino != own.st_ino)
+			return false;
+	}
+	return true;
+}
+
 int ns_enter(int pidfd, struct fail *f)
 {
 	if (setns(pidfd, NS_ALL) < 0)

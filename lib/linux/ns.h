@@ -10,6 +10,7 @@
 #include "lib/base/fdio.h"
 
 #include <sched.h>
+#include <stdbool.h>
 
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
@@ -31,6 +32,12 @@ int ns_open_own(struct fail *f);
  * be allowed to look at that process as ptrace(2) says (PTRACE_MODE_READ_FSCREDS).
  */
 int ns_open_all(int dir, int out[NS_COUNT], struct fail *f);
+
+/*
+ * Whether the process behind `dir` (of ns_open_own()) is in the same namespaces as the caller, as
+ * far as `flags` (CLONE_NEW* of NS_ALL) name them. What cannot be told is another one.
+ */
+bool ns_are_own(int dir, unsigned flags);
 
 /*
  * Moves the calling process into all six namespaces of the process behind `pidfd`: all or
