@@ -126,7 +126,7 @@ static int refuse(struct tell *tell, struct data *data, int code)
 	char words[700];
 
 	if (!data || poison_take(&data->poison, &f) < 0)
-		pam_syslog(tell->pamh, LOG_CRIT, "cannot keep the application from going on: %s",
+		tell_alarm(tell, "cannot keep the application from going on",
 			data ? fail_word(&f, words, sizeof(words)) : "out of memory");
 	else {
 		data->state = STATE_POISONED;

@@ -6,6 +6,7 @@
 #include "lib/linux/journal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <security/pam_ext.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 #define LINE_MAX_BYTES 2048
 #define FIELD_MAX 128
+#define PROGRAM_MAX 33 /* RFC 3164: a tag has 32 letters at most */
+#define FULL_MS 5000   /* how long a log may be full */
 
 static const char said_failed[] =
 	"loginbox: this login is refused, because its box could not be made. "
@@ -56,29 +59,52 @@ static const char *word(char *out, const char *s)
 	return out;
 }
 
+/*
+ * Who starts su chooses what it is called, and what su sends is root's: a line end would begin
+ * a line or a field, a colon or bracket end the name early, a long one push the rest out.
+ */
+static const char *program(char out[PROGRAM_MAX])
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789()+-.?@_";
+
+	snprintf(out, PROGRAM_MAX, "%s",
+		program_invocation_short_name[0] ? program_invocation_short_name : "-");
+	for (char *at = out; *(at += strspn(at, plain));)
+		*at = '?';
+	return out;
+}
+
 /* The same message as syslog's, and each of its words as a field. */
 static bool send_fields(struct tell *tell, int priority, const char *line)
 {
-	char bytes[3 * LINE_MAX_BYTES], service[FIELD_MAX], program[FIELD_MAX];
+	char bytes[3 * LINE_MAX_BYTES], service[FIELD_MAX], name[PROGRAM_MAX];
 	struct text entry = text_in(bytes, sizeof(bytes));
 
 	if (tell->journal < 0)
 		return false;
-	/* Who starts su chooses its name: a line end in it would begin a field. */
-	word(program, program_invocation_short_name);
 	text_add(&entry, "MESSAGE=pam_loginbox(%s:session): %s\n", word(service, tell->service),
 		line);
 	text_add(&entry, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_PID=%d\n", priority,
 		LOG_FAC(LOG_AUTHPRIV), getpid());
-	journal_add(&entry, "SYSLOG_IDENTIFIER", program);
+	journal_add(&entry, "SYSLOG_IDENTIFIER", program(name));
 	journal_add(&entry, "LOGINBOX_SERVICE", service);
 	journal_add_words(&entry, "LOGINBOX_", line);
 	return journal_send(tell->journal, &entry) == 0;
 }
 
+/* A log that somebody floods is waited for a while; syslog(3) would wait for ever. */
+static int send_frame(int log, const char *frame, size_t size)
+{
+	if (send(log, frame, size, MSG_NOSIGNAL) >= 0)
+		return 0;
+	if (errno != EAGAIN || fdio_wait(log, POLLOUT, fdio_now_ms() + FULL_MS) != 1)
+		return -1;
+	return send(log, frame, size, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
 static void send_line(struct tell *tell, int priority, const char *line)
 {
-	char frame[LINE_MAX_BYTES + 256], when[32];
+	char frame[LINE_MAX_BYTES + 256], when[32], name[PROGRAM_MAX], service[FIELD_MAX];
 	time_t now = time(NULL);
 	struct tm tm;
 
@@ -90,11 +116,11 @@ static void send_line(struct tell *tell, int priority, const char *line)
 		pam_syslog(tell->pamh, priority, "%s", line);
 		return;
 	}
-	/* As pam_syslog(3) and syslog(3) would frame it. */
+	/* As pam_syslog(3) and syslog(3) would frame it, but for names that are no names. */
 	int n = snprintf(frame, sizeof(frame), "<%d>%s %s[%d]: pam_loginbox(%s:session): %s",
-		LOG_AUTHPRIV | priority, when, program_invocation_short_name, getpid(),
-		tell->service, line);
-	if (n < 0 || send(tell->log, frame, strnlen(frame, sizeof(frame)), MSG_NOSIGNAL) < 0)
+		LOG_AUTHPRIV | priority, when, program(name), getpid(),
+		word(service, tell->service), line);
+	if (n < 0 || send_frame(tell->log, frame, strnlen(frame, sizeof(frame))) < 0)
 		pam_syslog(tell->pamh, priority, "%s", line);
 }
 
@@ -123,6 +149,15 @@ void tell_log(struct tell *tell, const struct wire_verdict *verdict, const char 
 	const char *why)
 {
 	log_line(tell, LOG_INFO, verdict, result, why);
+}
+
+void tell_alarm(struct tell *tell, const char *what, const char *why)
+{
+	char line[LINE_MAX_BYTES];
+
+	snprintf(line, sizeof(line), "%s: %s", what, why);
+	text_clean(line);
+	send_line(tell, LOG_CRIT, line);
 }
 
 static void say(struct tell *tell, const char *sentence)

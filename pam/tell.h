@@ -2,7 +2,7 @@
  * tell.h - the one place where the module speaks: a PAM code, one line in the log, one
  * sentence to the user.
  *
- * Uses: libpam (pam_ext), lib/linux/journal, lib/wire; syslog(3).
+ * Uses: libpam (pam_ext), lib/linux/journal, lib/wire; syslog(3), RFC 3164.
  */
 #ifndef PAM_TELL_H
 #define PAM_TELL_H
@@ -33,6 +33,9 @@ void tell_prepare(struct tell *tell);
 /* One line with the verdict's words and `result`. `why` "" adds nothing. */
 void tell_log(struct tell *tell, const struct wire_verdict *verdict, const char *result,
 	const char *why);
+
+/* A line for the administrator, of what must never happen. */
+void tell_alarm(struct tell *tell, const char *what, const char *why);
 
 /* The line of a login that failed, and the user's sentence; answers the PAM code. */
 int tell_failed(struct tell *tell, const struct wire_verdict *verdict, const struct fail *f);
