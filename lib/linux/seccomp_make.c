@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -37,6 +38,9 @@ struct maker {
 	scmp_filter_ctx ctx;
 	uint32_t usual; /* what happens to a call that no rule names */
 	const struct seccomp_profile *profile;
+	/* Each call that a line of the profile names, once. */
+	struct named { int number; uint32_t action; unsigned line; } *named;
+	size_t n_named;
 	bool kills;
 	struct fail *f;
 };
@@ -219,6 +223,26 @@ static const char *why_not(const struct maker *m, uint32_t action, const char *n
 	return NULL;
 }
 
+/* A call has one action, whichever of its names a line says. */
+static int note_name(struct maker *m, const struct profile_line *line, const char *name)
+{
+	const struct named new = { m->lib.number_of(name), line->action, line->number };
+	char why[64];
+
+	for (size_t i = 0; i < m->n_named; i++) {
+		if (m->named[i].number != new.number)
+			continue;
+		snprintf(why, sizeof(why), "has another action in line %u", m->named[i].line);
+		return m->named[i].action == new.action ? 0 : wrong(m, line, name, why);
+	}
+	struct named *more = reallocarray(m->named, m->n_named + 1, sizeof(*more));
+	if (!more)
+		return fail_err(m->f, ENOMEM, "read the profile", line->file);
+	more[m->n_named++] = new;
+	m->named = more;
+	return 0;
+}
+
 static int add_names(struct maker *m, const struct profile_line *line)
 {
 	/* The application would die of what it still does: only a last exec can carry it. */
@@ -233,6 +257,8 @@ static int add_names(struct maker *m, const struct profile_line *line)
 		const char *why = why_not(m, line->action, name);
 		if (why)
 			return wrong(m, line, name, why);
+		if (note_name(m, line, name) < 0)
+			return -1;
 		if (add_it && !is_always(m, name) && add(m, line->action, name, NULL) < 0)
 			return -1;
 	}
@@ -465,9 +491,8 @@ int seccomp_compile_profile(const struct seccomp_profile *profile, struct sock_f
 	if (result == 0)
 		result = read_profile(&m, out != NULL);
 	if (result == 0 && out)
-		result = add_always(&m);
-	if (result == 0 && out)
-		result = export(&m, out, room, n);
+		result = add_always(&m) < 0 ? -1 : export(&m, out, room, n);
+	free(m.named);
 	if (m.ctx)
 		m.lib.release(m.ctx);
 	return result;

@@ -140,6 +140,19 @@ static void what_the_exec_needs_never_kills_and_root_is_never_killed(void)
 		"P:1: 'kill' would end programs of root's halfway, and no_new_privs is no");
 }
 
+/* The first, the last or the strictest: nobody could tell from the file. */
+static void a_call_has_one_action(void)
+{
+	CHECK_TEXT(judge("default allow\nEPERM mount\n\nENOSYS acct, mount\n", false),
+		"P:4: 'mount' has another action in line 2");
+	CHECK_TEXT(judge("default EPERM\nallow mount\nEPERM mount\n", false),
+		"P:3: 'mount' has another action in line 2");
+	CHECK_TEXT(judge("default allow\nkill mount\nEPERM mount\n", false),
+		"P:3: 'mount' has another action in line 2");
+	CHECK_TEXT(judge("default allow\nEPERM mount\nEPERM acct mount mount\n", false), "");
+	CHECK_NUMBER(answer("default allow\nEPERM acct\nEPERM acct\n", false, SYS_acct), EPERM);
+}
+
 static void what_kills_is_found_in_a_text(void)
 {
 	static const char *const kills[] = { "kill x", "default allow\n kill\tx\n", "default kill",
@@ -164,6 +177,7 @@ int main(void)
 	RUN(a_default_that_kills_is_none_for_the_application);
 	RUN(another_default_stays_the_applications_too);
 	RUN(what_the_exec_needs_never_kills_and_root_is_never_killed);
+	RUN(a_call_has_one_action);
 	RUN(what_kills_is_found_in_a_text);
 	return test_end();
 }
