@@ -160,9 +160,10 @@ def system_calls(words):
 
 # ---- memory ---------------------------------------------------------------------------------------
 
-def pss_kib(pid):
+def pss_kib(pid, part="Pss"):
+    """Of "Pss_Anon" nothing depends on who else on the machine has the same files mapped."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        return next(int(line.split()[1]) for line in file if line.startswith(part + ":"))
 
 
 def processes():
