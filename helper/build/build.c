@@ -201,11 +201,24 @@ int build_placed(struct build *build, struct fail *f)
 	return fdio_send(build->control, &word, sizeof(word), NULL, f);
 }
 
+/* One that ends with a word of ours unread is heard as a reset first, then what it said before. */
+static ssize_t hear_word(const struct build *build, struct sync *word, struct fdio_fds *fds,
+	int64_t deadline_ms, struct fail *f)
+{
+	struct fail first = *f;
+	ssize_t n = fdio_recv(build->control, word, sizeof(*word), fds, NULL, deadline_ms, &first);
+
+	if (n < 0 && first.err == ECONNRESET)
+		return fdio_recv(build->control, word, sizeof(*word), fds, NULL, deadline_ms, f);
+	*f = first;
+	return n;
+}
+
 static int hear_built(struct build *build, int64_t deadline_ms, struct fail *f)
 {
 	struct sync word = { 0 };
 	struct fdio_fds fds = { 0 };
-	ssize_t n = fdio_recv(build->control, &word, sizeof(word), &fds, NULL, deadline_ms, f);
+	ssize_t n = hear_word(build, &word, &fds, deadline_ms, f);
 
 	if (n < 0)
 		return f->err == ETIMEDOUT
@@ -242,8 +255,7 @@ void build_hear_cause(const struct build *build, struct fail *f)
 	struct fail ignored = { 0 };
 
 	if (build->control >= 0 && fdio_wait(build->control, POLLIN, fdio_now_ms()) > 0 &&
-		fdio_recv(build->control, &word, sizeof(word), NULL, NULL, fdio_now_ms() + 1,
-			&ignored) == sizeof(word) &&
+		hear_word(build, &word, NULL, fdio_now_ms() + 1, &ignored) == sizeof(word) &&
 		word.kind == SYNC_FAILED && fail_is_set(&word.fail))
 		*f = word.fail;
 }
