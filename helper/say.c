@@ -1,6 +1,7 @@
 #include "helper/say.h"
 
 #include "lib/base/text.h"
+#include "lib/linux/caps.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -34,11 +35,14 @@ void say_result(const struct wire_verdict *verdict, const char *door, const char
 	syslog(LOG_AUTHPRIV | LOG_INFO, "%s: %s", door, line);
 }
 
-void say_fail(const struct fail *f)
+void say_fail(const struct fail *why)
 {
 	char words[700], line[800];
 	struct pollfd out = { .fd = 2, .events = POLLOUT };
+	struct fail named = *why;
+	const struct fail *f = &named;
 
+	caps_add_lacking(&named);
 	fail_word(f, words, sizeof(words));
 	openlog("loginbox", LOG_PID, LOG_AUTHPRIV);
 	syslog(f->kind == FAIL_REFUSED ? LOG_NOTICE : LOG_ERR, "uid=%u %s", as_uid, words);

@@ -7,6 +7,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/caps.h"
 #include "lib/linux/ns.h"
 #include "lib/linux/tty.h"
 #include "pam/args.h"
@@ -20,13 +21,11 @@
 
 #include <errno.h>
 #include <pwd.h>
-#include <security/pam_ext.h>
 #include <security/pam_modutil.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #define DATA "pam_loginbox"
@@ -138,7 +137,10 @@ static int refuse(struct tell *tell, struct data *data, int code)
 static int refuse_failed(struct tell *tell, struct data *data, const struct fail *f)
 {
 	static const struct wire_verdict none;
-	int code = tell_failed(tell, data ? &data->verdict : &none, f);
+	struct fail named = *f;
+
+	caps_add_lacking(&named);
+	int code = tell_failed(tell, data ? &data->verdict : &none, &named);
 	return refuse(tell, data, code);
 }
 

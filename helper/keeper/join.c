@@ -6,9 +6,11 @@
 #include "helper/state/sweep.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/caps.h"
 #include "lib/linux/cgroup.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -152,9 +154,28 @@ static int take_box(const struct plan *plan, const struct place *place, struct p
 		"the host has as many boxes as max_boxes allows (%u)", most);
 }
 
-/* Joined or made: a login in a chroot would be out of it in the box. */
-static int begin(struct place *place, struct fail *f)
+/*
+ * Where one of these lacks, the first that needs it fails, and may be a process that cannot
+ * say why. What not every box takes is named where it fails.
+ */
+static int check_rights(const struct plan *plan, struct fail *f)
 {
+	const uint64_t need = CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETPCAP) |
+		CAPS_BIT(CAP_SYS_CHROOT) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_ADMIN);
+	char names[200];
+
+	caps_names(need & ~caps_permitted(), names, sizeof(names));
+	if (!names[0])
+		return 0;
+	return fail_say(f, FAIL_SYSTEM, "open a box for", plan->account->name,
+		"this process lacks %s: see the bounding set of what started it", names);
+}
+
+/* Joined or made: a login in a chroot would be out of it in the box. */
+static int begin(const struct plan *plan, struct place *place, struct fail *f)
+{
+	if (check_rights(plan, f) < 0)
+		return -1;
 	return ns_check_root(f) < 0 ? -1 : place_open(place, f);
 }
 
@@ -165,7 +186,7 @@ int join_or_start(const struct plan *plan, const struct session_login *login,
 	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
 	struct place_box box;
 
-	if (begin(&place, f) < 0)
+	if (begin(plan, &place, f) < 0)
 		return -1;
 	/* Who asks for another's session (sudo -u) must not stop this one with the other's lock.
 	 * A process that becomes the session stays where it was. */
@@ -193,7 +214,7 @@ int join_box(const struct plan *plan, const char *id, const struct session_login
 	struct join j = { .plan = plan, .login = login, .deadline_ms = deadline_ms, .only = id };
 	__attribute__((cleanup(place_close))) struct place place = { .dir = -1 };
 
-	if (begin(&place, f) < 0)
+	if (begin(plan, &place, f) < 0)
 		return -1;
 	OWN_FD lock = place_lock(&place, plan->account->uid, deadline_ms, f);
 	if (lock < 0)

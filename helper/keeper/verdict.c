@@ -3,6 +3,7 @@
 #include "helper/build/filter.h"
 #include "lib/base/fdio.h"
 #include "lib/base/text.h"
+#include "lib/linux/caps.h"
 
 #include <errno.h>
 #include <string.h>
@@ -74,6 +75,7 @@ void verdict_of_fail(struct wire_verdict *out, const struct plan *plan, const st
 	*out = (struct wire_verdict){ .head = WIRE_HEAD(WIRE_VERDICT),
 		.answer = f->kind == FAIL_UNKNOWN ? WIRE_UNKNOWN : WIRE_FAILED,
 		.fail = *f };
+	caps_add_lacking(&out->fail);
 	if (!plan || !plan->account) {
 		snprintf(out->words, sizeof(out->words), "box=- id=- rule=-");
 		snprintf(out->mode, sizeof(out->mode), "enforce");

@@ -1,6 +1,7 @@
 #include "lib/linux/caps.h"
 
 #include "lib/base/own.h"
+#include "lib/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -195,4 +196,51 @@ int caps_lock_root(struct fail *f)
 	if (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != want)
 		return fail_say(f, FAIL_SYSTEM, "set securebits", "", "the kernel holds other ones");
 	return 0;
+}
+
+/* ---- what a root process has not ------------------------------------------------------------ */
+
+#define NAMED(cap) { CAP_##cap, "CAP_" #cap }
+
+/* What making a box, entering one and ending one take. */
+static const struct {
+	int cap;
+	const char *name;
+} taken[] = { NAMED(CHOWN), NAMED(DAC_OVERRIDE), NAMED(DAC_READ_SEARCH), NAMED(FOWNER), NAMED(FSETID),
+	NAMED(KILL), NAMED(SETGID), NAMED(SETUID), NAMED(SETPCAP), NAMED(NET_ADMIN), NAMED(SYS_CHROOT),
+	NAMED(SYS_PTRACE), NAMED(SYS_ADMIN), NAMED(MKNOD), NAMED(SETFCAP) };
+
+uint64_t caps_permitted(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct now[2] = { 0 };
+
+	if (syscall(SYS_capget, &head, now) < 0)
+		return 0;
+	return (uint64_t)now[1].permitted << 32 | now[0].permitted;
+}
+
+char *caps_names(uint64_t set, char *out, size_t size)
+{
+	struct text t = text_in(out, size);
+
+	out[0] = '\0';
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (set & CAPS_BIT(taken[i].cap))
+			text_add(&t, "%s%s", out[0] ? ", " : "", taken[i].name);
+	return out;
+}
+
+void caps_add_lacking(struct fail *f)
+{
+	char names[200], words[256];
+
+	if ((f->err != EPERM && f->err != EACCES) || geteuid() != 0)
+		return;
+	caps_names(~caps_permitted(), names, sizeof(names));
+	/* Whoever met it may have said so already. */
+	if (!names[0] || strstr(f->rule, names))
+		return;
+	snprintf(words, sizeof(words), "this process lacks %s", names);
+	fail_add_place(f, words);
 }

@@ -9,7 +9,10 @@
 
 #include "lib/base/fail.h"
 
+#include <stddef.h>
 #include <stdint.h>
+
+#define CAPS_BIT(cap) ((uint64_t)1 << (cap))
 
 /*
  * Drops every capability but those in `keep` (bit by number) from the bounding set, up to
@@ -49,5 +52,20 @@ int caps_raise(uint64_t ambient, struct fail *f);
  * CAP_SETPCAP.
  */
 int caps_lock_root(struct fail *f);
+
+/* The permitted set of the caller, bit by number; 0 also where it cannot be read. */
+uint64_t caps_permitted(void);
+
+/*
+ * Writes the names of these capabilities, ", " between them, cut to `size`; one without a name
+ * here, which no box takes, is left out. Returns `out`.
+ */
+char *caps_names(uint64_t set, char *out, size_t size);
+
+/*
+ * Adds to a failure for want of rights (EPERM, EACCES) what a root process lacks of the
+ * capabilities that boxes take: its bounding set may have been narrowed before it began.
+ */
+void caps_add_lacking(struct fail *f);
 
 #endif

@@ -122,6 +122,53 @@ def without_links_and_packet_rules_a_network_refuses():
     report.wait_until(lambda: not os.path.exists("/run/loginbox/leases/lab"), "the network is gone", 20)
 
 
+# ---- capabilities ----------------------------------------------------------------------------
+
+NETWORK = "[network lab]\nsubnet = 10.88.0.0/16\nuids = 2000-2999\n"
+NEEDED = ("chown", "setgid", "setuid", "setpcap", "sys_chroot", "sys_ptrace", "sys_admin")
+PRIVATE = ("net_admin", "mknod")        # for what these boxes have of their own
+AS_ALICE = ["--reuid=2001", "--regid=2001", "--init-groups", host.HELPER]
+
+
+def by_door(door, bounding):
+    """(came in, what the log says) of a login whose application never had the rest."""
+    log = host.LogMark()
+    words = ["su", "alice"] if door == "su" else AS_ALICE
+    done = run(["setpriv", f"--bounding-set={bounding}", *words, "-c", "echo came in"])
+    return done.stdout == "came in\n", " ".join(line for line in log.lines() if "loginbox" in line)
+
+
+def names_what_lacks(keys, more=""):
+    host.write_policy(more + BOX.format(keys=keys))
+    for cap in NEEDED + PRIVATE:
+        for door in ("su", "shell"):
+            if (door, cap) == ("su", "setgid"):
+                continue                        # su itself ends before
+            inside, said = by_door(door, f"-{cap}")
+            true(not inside, f"{door} without {cap}: refused")
+            true(f"this process lacks CAP_{cap.upper()}" in said, f"{door} without {cap}", said)
+
+
+@test
+def a_capability_that_the_application_never_had_is_named():
+    names_what_lacks("network = none")
+
+
+@test
+def it_is_named_where_there_is_a_network_too():
+    names_what_lacks("network = lab", NETWORK)
+    run(["loginbox", "gc"])
+    report.wait_until(lambda: not os.path.exists("/run/loginbox/leases/lab"), "the network is gone", 20)
+
+
+@test
+def the_others_are_not_needed():
+    host.write_policy(BOX.format(keys="network = none"))
+    only = ",".join(["-all", *(f"+{cap}" for cap in NEEDED + PRIVATE)])
+    for door in ("su", "shell"):
+        equal(by_door(door, only)[0], True, f"{door} with {only}")
+
+
 # ---- groups --------------------------------------------------------------------------------
 
 @test
