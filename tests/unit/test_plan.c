@@ -126,7 +126,6 @@ static void print_all(struct plan *plan, FILE *to)
 	plan_print(plan, to);
 }
 
-/* The plan of a policy and a login as text, or the message of the failure. */
 /* Moved into one piece of memory a plan says what it said before. */
 static void check_packed(struct plan *plan, const char *said)
 {
@@ -142,6 +141,24 @@ static void check_packed(struct plan *plan, const char *said)
 	free(text);
 }
 
+/* The box's /etc/hosts is made of this machine's, whatever size that has: "of N bytes". */
+static void hide_size(char *text)
+{
+	static const char before[] = "/etc/hosts of ";
+	char *number = strstr(text, before);
+
+	if (!number)
+		return;
+	number += sizeof(before) - 1;
+	size_t digits = strspn(number, "0123456789");
+	CHECK(digits > 0);
+	if (digits > 0) {
+		*number = 'N';
+		memmove(number + 1, number + digits, strlen(number + digits) + 1);
+	}
+}
+
+/* The plan of a policy and a login as text, or the message of the failure. */
 static char *plan_text(const struct policy *policy, const struct login *login)
 {
 	char *text = NULL;
@@ -158,6 +175,7 @@ static char *plan_text(const struct policy *policy, const struct login *login)
 	if (plan.steps)
 		check_packed(&plan, text);
 	plan_free(&plan);
+	hide_size(text);
 	return text;
 }
 
