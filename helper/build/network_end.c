@@ -4,6 +4,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/charge.h"
 #include "lib/linux/link.h"
 #include "lib/linux/nft.h"
 #include "lib/linux/sys.h"
@@ -277,6 +278,7 @@ wait_and_remove(const struct place *place, const char *network, int linger)
 	network_sweep(place, network);
 	if (lock >= 0)
 		remove_rules(place, network, &gc);
+	charge_parent();
 	_exit(0);
 }
 

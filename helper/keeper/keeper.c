@@ -14,6 +14,7 @@
 #include "lib/base/own.h"
 #include "lib/base/text.h"
 #include "lib/linux/cgroup.h"
+#include "lib/linux/charge.h"
 #include "lib/linux/sys.h"
 #include "lib/linux/userns.h"
 
@@ -213,6 +214,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		place_unlock(&k->build.lock);
 		verdict_of_fail(&verdict, k->plan, &f);
 		verdict_send(sock, &verdict, NULL, &f);
+		charge_parent();
 		_exit(1);
 	}
 	k->expire = (struct expire){ .max_ms = k->plan->session_max_ms,
@@ -242,6 +244,7 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	/* Nobody waits for this process any more: the time to look after what others left. */
 	if (sweep_now_and_then(&k->place))
 		network_sweep(&k->place, NULL);
+	charge_parent();
 	_exit(0);
 }
 

@@ -2,6 +2,7 @@
 
 #include "lib/base/own.h"
 #include "lib/base/text.h"
+#include "lib/linux/charge.h"
 #include "lib/linux/sys.h"
 
 #include <dirent.h>
@@ -110,5 +111,6 @@ void strays_end(pid_t init, const struct sessions *sessions)
 	close_all_but(proc, held);
 	for (int i = 0; i < PASSES && pass(proc, &box, sessions, i >= LEAVING); i++)
 		nanosleep(&pause, NULL);
+	charge_parent();
 	_exit(0);
 }
