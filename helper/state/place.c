@@ -76,6 +76,26 @@ void place_close(struct place *place)
 	own_fd_close(&place->dir);
 }
 
+/* Who waits has one byte of the file locked (fcntl(2), which flock(2) does not know of). */
+static int mark_waiting(int fd)
+{
+	for (int i = 0; i < PLACE_WAITING_MAX; i++) {
+		struct flock byte = { .l_type = F_WRLCK,
+			.l_start = (getpid() + i) % PLACE_WAITING_MAX,
+			.l_len = 1 };
+		if (fcntl(fd, F_OFD_SETLK, &byte) == 0)
+			return 0;
+	}
+	return -1;
+}
+
+/* Keepers hold the same open file. */
+static int end_waiting(int fd)
+{
+	struct flock all = { .l_type = F_UNLCK };
+	return fcntl(fd, F_OFD_SETLK, &all);
+}
+
 int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct fail *f)
 {
 	char name[32];
@@ -84,8 +104,15 @@ int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct
 
 	if (fd < 0)
 		return fail_sys(f, "open lock", name);
-	if (fdio_lock(fd, LOCK_EX, deadline_ms ? deadline_ms : 1) == 0)
+	if (fdio_lock(fd, LOCK_EX, 1) == 0)
 		return take_fd(&fd);
+	if (deadline_ms && errno == ETIMEDOUT) {
+		if (mark_waiting(fd) < 0)
+			return fail_say(f, FAIL_REFUSED, "take lock", name,
+				"%d logins of the user wait for it already", PLACE_WAITING_MAX);
+		if (fdio_lock(fd, LOCK_EX, deadline_ms) == 0 && end_waiting(fd) == 0)
+			return take_fd(&fd);
+	}
 	return fail_err(f, errno == ETIMEDOUT && !deadline_ms ? EWOULDBLOCK : errno, "take lock",
 		name);
 }

@@ -45,9 +45,15 @@ int place_open(struct place *out, struct fail *f);
 void place_close(struct place *place);
 
 /*
+ * How many may wait for one user's lock. A helper that waits is root's: no limit of a user who
+ * starts them counts it.
+ */
+#define PLACE_WAITING_MAX 128
+
+/*
  * Takes the user's lock, waiting until `deadline_ms` (fdio.h's clock; 0: does not wait at
  * all). Returns the descriptor that holds it (forked processes hold it too), -1 with
- * EWOULDBLOCK or ETIMEDOUT in f->err when somebody else has it.
+ * EWOULDBLOCK or ETIMEDOUT in f->err when somebody else has it; FAIL_REFUSED when too many wait.
  */
 int place_lock(const struct place *place, uid_t uid, int64_t deadline_ms, struct fail *f);
 
