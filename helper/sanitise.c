@@ -212,13 +212,21 @@ int sanitise(struct caller *out, int argc, struct fail *f)
 	if (!out->privileged)
 		return 0; /* no more than its caller: nothing to protect, nothing to reset */
 
+	/*
+	 * First, while the real uid is the caller's: a close(2) may take as long as the caller
+	 * likes (SO_LINGER, FUSE), and a process that waits in it must count in the caller's
+	 * RLIMIT_NPROC and end by the caller's signals. 3 is the module's socket where root
+	 * started this, and nothing otherwise.
+	 */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return fail_sys(f, "become undumpable", "");
+	if (settle_limits(out, f) < 0 || settle_stdio(f) < 0 ||
+		fds_close_from(out->ruid == 0 ? 4 : 3, f) < 0)
+		return -1;
 	/* From here on no signal, no trace, no freeze by the caller's own rights. */
 	if (take_groups(out, f) < 0 || become_root(f) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return fail_sys(f, "become root alone", "");
-	if (settle_signals(f) < 0 || settle_limits(out, f) < 0)
-		return -1;
-	/* 3 is the module's socket where root started this, and nothing otherwise. */
-	if (settle_stdio(f) < 0 || fds_close_from(out->ruid == 0 ? 4 : 3, f) < 0)
+	if (settle_signals(f) < 0)
 		return -1;
 	if (!getcwd(out->cwd, sizeof(out->cwd)) || out->cwd[0] != '/')
 		out->cwd[0] = '\0';
