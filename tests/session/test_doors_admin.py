@@ -123,6 +123,30 @@ def enter_refuses_when_the_policy_has_changed():
 
 
 @test
+def max_sessions_refuses_try_and_logins_and_never_enter():
+    def with_ceiling(most):
+        host.write_policy(host.STUDENT_POLICY.replace("nofile", f"max_sessions = {most}\nnofile"))
+    with_ceiling(1)
+    try:
+        with Living():
+            done = try_("alice", "--", "true")
+            equal(done.returncode, 101, "try at the ceiling")
+            contains(done.stderr, "as many sessions as max_sessions allows (1)", "try")
+            equal(enter("alice", "--", "echo", "in").stdout, "in\n", "enter at the ceiling")
+        # Who has entered has a session like others, as long as it lasts.
+        with_ceiling(2)
+        with Living():
+            with Terminal(["loginbox", "enter", "alice"]) as visitor:
+                visitor.expect(r"\$ $", 20)
+                true(ssh("alice", "echo in").stdout != "in\n", "a login beside the visitor")
+                visitor.line("exit")
+                visitor.wait()
+            report.wait_until(lambda: ssh("alice", "echo in").stdout == "in\n", "a login after it")
+    finally:
+        host.write_policy(host.STUDENT_POLICY)
+
+
+@test
 def the_administrators_terminal_is_relayed():
     with Living():
         for words in (["try", "alice"], ["enter", "alice"]):
