@@ -38,10 +38,8 @@ static bool has(const char *line, const char *key, const char *value)
 
 static bool is_meant(const char *line, const char *which)
 {
-	const char *ours = strstr(line, "pam_loginbox(");
+	const char *ours = logs_words(line);
 
-	if (!ours)
-		ours = strstr(line, "loginbox[");
 	return ours && (has(ours, "id=", which) || has(ours, "user=", which) ||
 			       has(ours, "uid=", which));
 }

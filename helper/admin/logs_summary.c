@@ -25,6 +25,60 @@ static bool take(const char *line, const char *key, char *out, size_t size)
 	return true;
 }
 
+/* "[digits]: " at `at`: what stands between a program's name and its message. */
+static bool is_pid(const char *at)
+{
+	size_t n = at[0] == '[' ? strspn(at + 1, "0123456789") : 0;
+	return n && text_starts(at + 1 + n, "]: ");
+}
+
+static bool has_pid(const char *text)
+{
+	while ((text = strchr(text, '[')) && !is_pid(text))
+		text++;
+	return text;
+}
+
+/* Nothing but words key=value; one in quotes is the last, and goes to the end of the line. */
+static bool is_all_words(const char *text)
+{
+	size_t len = strcspn(text, "\n");
+	const char *end = text + len;
+
+	while (text < end) {
+		size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+		if (!n || text[n] != '=')
+			return false;
+		text += n + 1;
+		if (*text == '"')
+			return end > text + 1 && end[-1] == '"';
+		text += strcspn(text, " \n");
+		text += strspn(text, " ");
+	}
+	return len;
+}
+
+const char *logs_words(const char *line)
+{
+	const char *name = line, *rest = strstr(line, ": ");
+
+	/* What goes on with a space is another line of one message: journalctl(1) shows it so. */
+	if (!rest || *line == ' ')
+		return NULL;
+	rest += 2;
+	if (text_starts(rest, "pam_loginbox(")) {
+		const char *words = strstr(rest, "): ");
+		return words && is_all_words(words + 3) ? rest : NULL;
+	}
+	/* The last word before is the program's name. */
+	for (const char *at = line; at < rest - 2; at++)
+		if (*at == ' ')
+			name = at + 1;
+	if (!text_starts(name, "loginbox[") || !is_pid(name + strlen("loginbox")))
+		return NULL;
+	return has_pid(rest) || strstr(rest, ": pam_") ? NULL : rest;
+}
+
 static bool is_same(const struct logs_row *a, const struct logs_row *b)
 {
 	return strcmp(a->user, b->user) == 0 && strcmp(a->box, b->box) == 0 &&
@@ -34,10 +88,8 @@ static bool is_same(const struct logs_row *a, const struct logs_row *b)
 bool logs_summary_add(struct logs_summary *all, const char *line)
 {
 	struct logs_row row = { .count = 1 };
-	const char *ours = strstr(line, "pam_loginbox(");
+	const char *ours = logs_words(line);
 
-	if (!ours)
-		ours = strstr(line, "loginbox[");
 	if (!ours || !take(ours, " user=", row.user, sizeof(row.user)) ||
 		!take(ours, " result=", row.result, sizeof(row.result)) ||
 		!take(ours, "box=", row.box, sizeof(row.box)) ||

@@ -1,5 +1,5 @@
 /*
- * logs_summary.h - log lines counted: who got what, or in mode monitor would have got.
+ * logs_summary.h - log lines known, and counted: who got what, or in mode monitor would have got.
  *
  * Uses: libc.
  */
@@ -7,6 +7,13 @@
 #define HELPER_ADMIN_LOGS_SUMMARY_H
 
 #include <stdbool.h>
+
+/*
+ * What a line says that module, helper or keeper wrote; NULL: somebody else did. Root's programs
+ * may log a name or a message that a user chose, and that looks like a line of ours; but what
+ * they add themselves is before it or behind it.
+ */
+const char *logs_words(const char *line);
 
 /* Counts a line of the module's or the shell door's that has a result; false for any other.
  * Owned by the summary until logs_summary_print(), which also empties it. */

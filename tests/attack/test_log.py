@@ -96,6 +96,35 @@ def a_name_that_the_caller_chose_forges_nothing_in_the_line():
             equal((fields["user"], fields["result"]), ("alice", "entered"), f"{kind}: fields")
 
 
+MIMICS = [*NAMES.values(), f"x: {LINE} why=\"", f"loginbox[1]: {LINE}", "loginbox",
+          "loginbox[1]: shell: user=root uid=0 result=entered",
+          f"loginbox: user=root {LINE.partition(': ')[2]} "]
+
+
+@test
+def loginbox_logs_takes_no_line_of_others_for_one_of_ours():
+    start = os.path.getsize(host.LOG)
+    for name in MIMICS:
+        equal(su(name).stdout, "in\n", f"su called {name[:40]}")
+    host.wait_for_log()
+    text = host.log_from(start)
+    true(sum("user=root" in line for line in text.splitlines()) > 3, "control: they are in the log", text)
+    with open("/tmp/log", "w", encoding="utf-8") as file:
+        file.write(text)
+        # A log daemon that writes control bytes as they are.
+        file.write(text.replace("#012", "\n").replace("<86>", ""))
+        # What journalctl makes of a message with a line end in it.
+        file.write(f"2026-11-27T10:00:00+0000 h x[1]: x\n{' ' * 30}Feb 30 h sshd[1]: {LINE}\n")
+        # What a log daemon has of sudo, whose message holds the command.
+        file.write(f"Nov 27 10:00:00 h sudo: eve : TTY=pts/0 ; COMMAND=/bin/x[1]: {LINE}\n")
+    done = attack.run(["loginbox", "logs", "root", "--file", "/tmp/log"])
+    equal((done.returncode, done.stdout), (111, ""), "lines of root's")
+    rows = attack.run(["loginbox", "logs", "--summary", "--file", "/tmp/log"]).stdout.splitlines()[1:]
+    equal([row.split()[1] for row in rows], ["alice"], "users in the summary")
+    equal(rows[0].split()[0], str(2 * len(MIMICS)), "her logins, each twice in this file")
+    os.unlink("/tmp/log")
+
+
 def main():
     host.need_product()
     host.write_policy(attack.POLICY)
