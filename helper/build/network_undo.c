@@ -34,7 +34,8 @@ bool network_box_lives(const struct place *place, const struct place_box *box)
 	if (note_boot(boot, sizeof(boot)) < 0)
 		return true;
 	return strcmp(boot, note.boot) == 0 &&
-		(note_process_lives(&note.keeper) || note_process_lives(&note.init));
+		(note_process_lives(&note.keeper) || note_process_lives(&note.init) ||
+			place_box_answers(box));
 }
 
 /* What the host learnt of the port by hand: the neighbours on the bridge, the pins. */

@@ -347,3 +347,13 @@ void place_address(const struct place_box *box, struct sockaddr_un *out)
 	snprintf(out->sun_path, sizeof(out->sun_path), LOGINBOX_RUN "/boxes/%u/%s/sock", box->uid,
 		box->id);
 }
+
+bool place_box_answers(const struct place_box *box)
+{
+	struct sockaddr_un at;
+	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	place_address(box, &at);
+	return sock < 0 || connect(sock, (struct sockaddr *)&at, sizeof(at)) == 0 ||
+		(errno != ECONNREFUSED && errno != ENOENT);
+}

@@ -98,4 +98,11 @@ unsigned place_sweep_counts(const struct place *place, bool dry);
 /* The address of the box's rendezvous, in the host's view. */
 void place_address(const struct place_box *box, struct sockaddr_un *out);
 
+/*
+ * Whether somebody listens at the rendezvous, or that cannot be found out. For where the box's
+ * note does not name a living process, as it never does in another pid or time namespace:
+ * connecting wakes the keeper.
+ */
+bool place_box_answers(const struct place_box *box);
+
 #endif

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -33,17 +32,6 @@ static bool end_init(const struct note_process *init, enum sweep_flags flags)
 	return fdio_wait(pidfd, POLLIN, fdio_now_ms() + (flags & SWEEP_WAIT ? GONE_MS : 1)) == 1;
 }
 
-/* Asked only where the note says nothing: connecting wakes the keeper. */
-static bool answers(const struct place_box *box)
-{
-	struct sockaddr_un at;
-	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	place_address(box, &at);
-	return sock < 0 || connect(sock, (struct sockaddr *)&at, sizeof(at)) == 0 ||
-		(errno != ECONNREFUSED && errno != ENOENT);
-}
-
 bool sweep_box(const struct place *place, const struct place_box *box, enum sweep_flags flags)
 {
 	struct note note;
@@ -58,9 +46,10 @@ bool sweep_box(const struct place *place, const struct place_box *box, enum swee
 		if (note_boot(boot, sizeof(boot)) < 0)
 			return false;
 		if (strcmp(boot, note.boot) == 0 &&
-			(note_process_lives(&note.keeper) || !end_init(&note.init, flags)))
+			(note_process_lives(&note.keeper) || place_box_answers(box) ||
+				!end_init(&note.init, flags)))
 			return false;
-	} else if ((f.err && f.err != ENOENT) || answers(box)) {
+	} else if ((f.err && f.err != ENOENT) || place_box_answers(box)) {
 		return false;
 	}
 	if (!(flags & SWEEP_DRY)) {

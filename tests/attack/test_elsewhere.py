@@ -126,6 +126,25 @@ def from_another_pid_namespace_one_gets_a_box():
 
 
 @test
+def no_box_is_taken_for_dead_where_its_processes_have_no_number():
+    """Notes name a keeper by its number and start, which another pid or time namespace has not."""
+    host.write_policy(POLICY.format(ipc="private", network="net") +
+                      "[rule two]\nuser = bob\nbox = open\n"
+                      "[network net]\nsubnet = 10.77.0.0/16\n")
+    sweeps = f"rm -f {host.STATE}/swept; su bob -c true; loginbox gc; sleep 1"
+    with living():
+        links = os.listdir("/sys/class/net")
+        true(any(name.startswith("lb") for name in links), "control: the box has a link", links)
+        for elsewhere in (["unshare", "-pf", "--mount-proc"], ["unshare", "-Tf", "--boottime", "99999"]):
+            equal(attack.run([*elsewhere, "sh", "-c", sweeps]).returncode, 0, f"{elsewhere}")
+            contains(run(["loginbox", "list"]).stdout, attack.USER, f"the box lives on: {elsewhere}")
+            equal(look()[0], "joined", f"it is joined: {elsewhere}")
+            equal(sorted(set(links) - set(os.listdir("/sys/class/net"))), [],
+                  f"links that are gone: {elsewhere}")
+    equal(run(["loginbox", "gc"]).returncode, 0, "loginbox gc")
+
+
+@test
 def root_is_told_why_such_a_box_is_not_entered():
     policy()
     with living():
