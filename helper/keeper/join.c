@@ -162,7 +162,7 @@ static int check_rights(const struct plan *plan, struct fail *f)
 {
 	const uint64_t need = CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETPCAP) |
 		CAPS_BIT(CAP_SYS_CHROOT) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_ADMIN);
-	char names[200];
+	char names[CAPS_NAMES_MAX];
 
 	caps_names(need & ~caps_permitted(), names, sizeof(names));
 	if (!names[0])

@@ -216,7 +216,7 @@ uint64_t caps_permitted(void)
 	struct __user_cap_data_struct now[2] = { 0 };
 
 	if (syscall(SYS_capget, &head, now) < 0)
-		return 0;
+		return UINT64_MAX;
 	return (uint64_t)now[1].permitted << 32 | now[0].permitted;
 }
 
@@ -233,7 +233,7 @@ char *caps_names(uint64_t set, char *out, size_t size)
 
 void caps_add_lacking(struct fail *f)
 {
-	char names[200], words[256];
+	char names[CAPS_NAMES_MAX], words[256];
 
 	if ((f->err != EPERM && f->err != EACCES) || geteuid() != 0)
 		return;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CAPS_NAMES_MAX 224 /* room for all that caps_names() names */
 #define CAPS_BIT(cap) ((uint64_t)1 << (cap))
 
 /*
@@ -53,7 +54,8 @@ int caps_raise(uint64_t ambient, struct fail *f);
  */
 int caps_lock_root(struct fail *f);
 
-/* The permitted set of the caller, bit by number; 0 also where it cannot be read. */
+/* The permitted set of the caller, bit by number; where it cannot be read, all: nothing that
+ * is known to lack. */
 uint64_t caps_permitted(void);
 
 /*

@@ -129,6 +129,51 @@ static void no_new_privs_is_set_and_read_back(void)
 	CHECK_NUMBER(in_child(no_new_privs_denied), 0);
 }
 
+static bool says(int err, const char *rule)
+{
+	struct fail f = { 0 };
+
+	fail_err(&f, err, "make device", "/dev/null");
+	caps_add_lacking(&f);
+	caps_add_lacking(&f); /* by the next who words it */
+	return strcmp(f.rule, rule) == 0;
+}
+
+static int without_two(void)
+{
+	struct fail f = { 0 };
+	const uint64_t lost = CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_MKNOD) | CAPS_BIT(CAP_SYS_TIME);
+	char names[CAPS_NAMES_MAX];
+
+	if (!says(EPERM, ""))
+		return 1;
+	if (caps_set(caps_permitted() & ~lost, &f) < 0 || (caps_permitted() & lost))
+		return 2;
+	/* No box takes the third. */
+	if (strcmp(caps_names(lost, names, sizeof(names)), "CAP_CHOWN, CAP_MKNOD") != 0)
+		return 3;
+	if (!says(EPERM, "this process lacks CAP_CHOWN, CAP_MKNOD") ||
+		!says(EACCES, "this process lacks CAP_CHOWN, CAP_MKNOD"))
+		return 4;
+	return says(ENOENT, "") ? 0 : 5;
+}
+
+static int cannot_tell(void)
+{
+	nosys(SYS_capget, EPERM);
+	return !says(EPERM, "");
+}
+
+static void what_a_process_lacks_is_named_where_rights_are_wanted(void)
+{
+	char all[512];
+
+	CHECK_NUMBER(in_child(without_two), 0);
+	CHECK_NUMBER(in_child(cannot_tell), 0);
+	/* The list fits what fail.h has for it. */
+	CHECK(strlen(caps_names(UINT64_MAX, all, sizeof(all))) < CAPS_NAMES_MAX);
+}
+
 int main(void)
 {
 	RUN(the_bounding_set_keeps_what_was_asked);
@@ -137,5 +182,6 @@ int main(void)
 	RUN(an_old_kernels_answer_is_not_taken_for_an_empty_set);
 	RUN(no_capability_is_left);
 	RUN(no_new_privs_is_set_and_read_back);
+	RUN(what_a_process_lacks_is_named_where_rights_are_wanted);
 	return test_end();
 }
