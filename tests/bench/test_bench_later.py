@@ -52,7 +52,8 @@ def hosts():
 
 def login():
     """The table of a box that is made now, through sshd."""
-    done = ssh("alice", LOOK)
+    with trees.to_the_end("alice"):
+        done = ssh("alice", LOOK)
     equal(done.returncode, 0, f"the login: {done.stderr}")
     return table(done.stdout)
 
@@ -178,7 +179,7 @@ def nothing_of_it_comes_into_a_box_that_lives():
         with plain(), remounted(kernel.MS_RDONLY):
             equal(login(), before, "a second login, in the box that lives")
             held.end_of_input()
-            held.wait(10)
+            held.wait(60)
             report.wait_until(lambda: login() == hosts(), "the next box has what the host has")
 
 

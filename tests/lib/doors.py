@@ -154,13 +154,21 @@ def cron_runs(user, command, variables=""):
         return result_of(out)
 
 
+@contextlib.contextmanager
+def at(user, command):
+    """An at daemon that has just started and finds the job: a word to one that runs may be lost,
+    between its look and its pause."""
+    done = host.as_user(user, ["at", "now"], input=command + "\n")
+    report.equal(done.returncode, 0, f"status of at ({done.stderr})")
+    try:
+        with Daemon("/usr/sbin/atd", "-f"):
+            yield
+    finally:
+        if os.path.exists("/run/atd.pid"):
+            os.unlink("/run/atd.pid")
+
+
 def at_runs(user, command):
     out = f"/home/{user}/at-result"
-    with Daemon("/usr/sbin/atd", "-f"):
-        report.wait_until(lambda: os.path.exists("/run/atd.pid"), "atd has started", 20)
-        done = host.as_user(user, ["at", "now"], input=job(out, command) + "\n")
-        report.equal(done.returncode, 0, f"status of at ({done.stderr})")
-        text = result_of(out)
-    if os.path.exists("/run/atd.pid"):
-        os.unlink("/run/atd.pid")
-    return text
+    with at(user, job(out, command)):
+        return result_of(out)

@@ -104,7 +104,7 @@ class Sshd:
     def __exit__(self, *_):
         for daemon in self.daemons:
             daemon.send_signal(signal.SIGTERM)
-            daemon.wait(10)
+            daemon.wait(60)
 
 
 def answers(port, address="127.0.0.1"):
@@ -133,7 +133,7 @@ def wait_for_log():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.connect("/dev/log")
         sender.send(f"<7>{word}".encode())
-    report.wait_until(lambda: word in log_from(start), "the log is written", 10, 0.002)
+    report.wait_until(lambda: word in log_from(start), "the log is written", 20, 0.002)
 
 
 class LogMark:

@@ -39,6 +39,8 @@ def make(number):
         for old in os.listdir(os.path.join(TOP, name)):
             if old.startswith(PREFIX) and not os.path.exists(f"/proc/{old[len(PREFIX):]}"):
                 remove_tree(os.path.join(TOP, name, old))
+        # Of a host that was killed and had this number.
+        remove_tree(group(name, number))
         os.mkdir(group(name, number))
 
 

@@ -12,6 +12,8 @@ import report
 # These stay by design: the state directory with its folders, and one lock file a user.
 # Folders that test hosts of this machine make for themselves; theirs is the maker's affair.
 OTHER_HOSTS = re.compile(r"loginbox-test-\d+$")
+# How many connections sshd has that are no session yet: part of its title.
+STARTUPS = re.compile(r" \d+ of \d+-\d+ startups$")
 STATE = "/run/loginbox"
 STAYING_STATE = ("boxes", "all", "lock", "swept", "leases", "leases/lock", "policy")
 
@@ -27,6 +29,7 @@ def processes():
         except OSError:
             continue
         name, rest = fields[fields.index("("):].rsplit(")", 1)
+        command = STARTUPS.sub("", command)
         found.add(f"{pid} {name}) start={rest.split()[19]} {command}"[:200])
     return found
 

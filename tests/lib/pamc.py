@@ -58,6 +58,22 @@ def _close_all_but(*kept):
     os.closerange(low, 65536)
 
 
+def _start(command, user, who):
+    """The user's program; returns when it runs."""
+    runs, starting = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.initgroups(user, who.pw_gid)
+        os.setgid(who.pw_gid)
+        os.setuid(who.pw_uid)
+        os.execv(command[0], command)
+    # Closed by the exec.
+    os.close(starting)
+    os.read(runs, 1)
+    os.close(runs)
+    return child
+
+
 def _session(service, user, news, orders, command):
     """The opener's whole life; ends the process."""
     _close_all_but(news, orders)
@@ -67,16 +83,9 @@ def _session(service, user, news, orders, command):
     _pam.pam_start(service.encode(), user.encode(), ctypes.byref(conversation),
                    ctypes.byref(handle))
     code = _pam.pam_open_session(handle, 0)
+    child = _start(command, user, who) if code == PAM_SUCCESS and command else 0
     os.write(news, f"{code} {' '.join(_said)}\n".encode())
     if code == PAM_SUCCESS:
-        child = 0
-        if command:
-            child = os.fork()
-            if child == 0:
-                os.initgroups(user, who.pw_gid)
-                os.setgid(who.pw_gid)
-                os.setuid(who.pw_uid)
-                os.execv(command[0], command)
         # The end of the pipe: the test has ended, or wants the session closed.
         while os.read(orders, 1):
             pass
@@ -89,7 +98,7 @@ def _session(service, user, news, orders, command):
 
 
 class Opener:
-    """One session; `code` and `said` are known after opened()."""
+    """One session; `code` and `said` are known after opened(), and its command runs."""
 
     def __init__(self, user, service="boxed", command=None):
         gc.freeze()

@@ -1,8 +1,9 @@
 """A program on a pseudo-terminal of its own, driven as by a person.
 
-Uses: report.
+Uses: processes, report.
 """
 
+import codecs
 import fcntl
 import os
 import pty
@@ -14,6 +15,7 @@ import termios
 import time
 
 import report
+from processes import pids_of, stat_of
 
 
 def read_rest(master):
@@ -27,6 +29,16 @@ def read_rest(master):
         written += more
 
 
+def set_size(fd, rows, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def has_terminal(pid):
+    """Whether the process is of its terminal's foreground group, and not stopped."""
+    fields = stat_of(pid)
+    return fields is not None and fields[0] not in "TtZX" and fields[2] == fields[5]
+
+
 class Terminal:
     """Runs command on a new terminal; use it in a `with` block."""
 
@@ -34,16 +46,19 @@ class Terminal:
         self.seen = ""
         self.mark = 0
         self.status = None
+        # A character may come in two pieces.
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             try:
+                # Here, as the program may ask for it before the parent goes on.
+                set_size(0, rows, columns)
                 # Python ignores these two, and that would be inherited.
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
                 os.execvpe(command[0], command, env or os.environ)
             finally:
                 os._exit(127)
-        self.resize(rows, columns)
 
     def __enter__(self):
         return self
@@ -57,8 +72,16 @@ class Terminal:
                 pass
             self.status = os.waitpid(self.pid, 0)[1]
 
+    def has_ended(self):
+        """Whether the program has; its status is kept."""
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = status
+        return self.status is not None
+
     def resize(self, rows, columns):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        set_size(self.master, rows, columns)
 
     def send(self, text):
         os.write(self.master, text.encode())
@@ -70,11 +93,15 @@ class Terminal:
         """False at the end of the terminal's output."""
         if not select.select([self.master], [], [], seconds)[0]:
             return True
+        # Asked before: what the program wrote is then there to be read.
+        ended = self.has_ended()
         try:
             data = os.read(self.master, 65536)
         except OSError:
-            return False
-        self.seen += data.decode(errors="replace")
+            # Nobody has it open. A program that lives may open it again, as login(1) does.
+            time.sleep(0 if ended else 0.005)
+            return not ended
+        self.seen += self.decoder.decode(data)
         return bool(data)
 
     def expect(self, pattern, seconds=30.0):
@@ -101,23 +128,31 @@ class Terminal:
     def wait(self, seconds=30.0):
         """The exit status, negative for a signal."""
         deadline = time.monotonic() + seconds
-        while self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.status = status
-            elif time.monotonic() > deadline:
+        while not self.has_ended():
+            if time.monotonic() > deadline:
                 raise report.Failed(f"did not end within {seconds:g} s")
-            else:
-                self.read_some(0.02)
+            self.read_some(0.02)
         return os.waitstatus_to_exitcode(self.status)
 
-    def read_rest(self):
-        """What came before the end, or until nothing comes for a moment."""
-        length = -1
-        while len(self.seen) != length:
-            length = len(self.seen)
-            if not self.read_some(0.1):
-                return
+    def read_rest(self, seconds=20.0):
+        """All that was written to a terminal whose program has ended, and whoever it left."""
+        deadline = time.monotonic() + seconds
+        while self.read_some(0.1) and time.monotonic() < deadline:
+            pass
+
+    def change_window(self, rows, columns):
+        """Until the shell has had the signal and sees the new size."""
+        self.line("trap 'came=yes' WINCH; echo re''ady")
+        self.expect(r"^ready")
+        self.resize(rows, columns)
+        report.wait_until(lambda: self.ask("echo $came $(stty size)").split()
+                          == ["yes", str(rows), str(columns)], "the change of the window arrives")
+
+    def wait_for_job(self, command):
+        """Until the command, as its words are in its command line, has its terminal: it runs in the
+        foreground, and takes the keys that send signals."""
+        report.wait_until(lambda: any(map(has_terminal, pids_of(command))),
+                          f"'{command}' runs in the foreground")
 
     def hang_up(self):
         if self.master >= 0:

@@ -1,21 +1,36 @@
 """Logins over ssh into a box whose policy is some keys: what the tests of the tree share.
 
-Uses: host, leftovers, report, ssh.
+Uses: chain, host, kernel, leftovers, report, ssh.
 """
 
+import contextlib
+import errno
+
 import host
+import kernel
 import leftovers
 import report
+from chain import notes
 from ssh import ssh
 
 POLICY = "[box t]\n{keys}\n[rule r]\nuser = alice, bob\nbox = t\n"
 MS_SHARED = 1 << 20
 
 
+@contextlib.contextmanager
+def to_the_end(user):
+    """Until boxes that were made meanwhile have ended: ssh comes back before sshd closes the
+    session, and the next login could join."""
+    before = set(notes(user))
+    yield
+    report.wait_until(lambda: set(notes(user)) <= before, f"the box of {user} has ended")
+
+
 def session(keys, script, user="alice"):
-    """What the script prints in a login of the user whose box has these keys."""
+    """What the script prints in a login of the user whose box has these keys, and has ended."""
     host.write_policy(POLICY.format(keys=keys))
-    done = ssh(user, "bash -s", input=script)
+    with to_the_end(user):
+        done = ssh(user, "bash -s", input=script)
     report.true(done.returncode != 255, "the login comes in", done.stderr + host_says())
     return done.stdout
 
@@ -36,8 +51,24 @@ def reason(mark):
 
 def host_says():
     """The last lines of the host's log."""
+    host.wait_for_log()
     with open(host.LOG, encoding="utf-8", errors="replace") as file:
         return " ".join(file.read().splitlines()[-3:])
+
+
+def unmount(path):
+    """What a box had open of it may be so for a moment longer than the box lives."""
+    report.wait_until(lambda: is_unmounted(path), f"{path} is not used any more")
+
+
+def is_unmounted(path):
+    try:
+        kernel.unmount(path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def attributes(text, path):

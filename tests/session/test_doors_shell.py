@@ -5,7 +5,6 @@ import hashlib
 import os
 import signal
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -14,7 +13,7 @@ import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
 from doors import OWN_PID_NS, WHERE  # noqa: E402
-from report import contains, equal, test, true, wait_until  # noqa: E402
+from report import contains, equal, test, true  # noqa: E402
 from ssh import run, shell, ssh  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -100,13 +99,12 @@ def an_interactive_login_shell_has_its_terminal():
         true(name.startswith("/dev/pts"), "tty", name)
         equal(terminal.ask("stat -c %U $(tty)").strip(), "alice", "owner of the terminal")
         terminal.line("sleep 600; echo status=$?")
-        wait_until(lambda: run(["pgrep", "-fx", "sleep 600"]).stdout, "the sleep runs")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect("Stopped", 20)
         terminal.line("fg")
         terminal.expect("sleep 600", 20)
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $", 20)
         terminal.line("exit 5")
@@ -134,8 +132,7 @@ def suspended_twice(options):
         terminal.line("bash")
         terminal.expect(r"\$ $", 20)
         terminal.line("sleep 618")
-        wait_until(lambda: run(["pgrep", "-fx", "sleep 618"]).stdout, "the sleep runs")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 618")
         terminal.send("\x1a")
         terminal.expect("Stopped +sleep 618", 20)
         terminal.line("suspend")
@@ -144,7 +141,7 @@ def suspended_twice(options):
         terminal.expect("^bash", 20)
         terminal.line("fg")
         terminal.expect("^sleep 618", 20)
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 618")
         terminal.send("\x03")
         terminal.line("echo inter''rupted=$?")
         equal(terminal.expect(r"interrupted=(\d+)", 20)[1], "130", "status after ^C")

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -125,13 +124,12 @@ def has_jobs(terminal):
     """Stopped, continued and interrupted from the keyboard."""
     try:
         terminal.line("sleep 615; echo st''atus=$?")
-        wait_until(lambda: run(["pgrep", "-fx", "sleep 615"]).stdout, "the sleep runs")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 615")
         terminal.send("\x1a")
         terminal.expect(r"Stopped +sleep 615", 20)
         terminal.line("fg")
         terminal.expect(r"sleep 615", 20)
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 615")
         terminal.send("\x03")
         terminal.line("echo int''errupted=$?")
         return "yes" if terminal.expect(r"interrupted=(\d+)", 20)[1] == "130" else "no"
@@ -225,16 +223,6 @@ for one_way in WAYS:
 
 # ---- jobs ----------------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def at(user, command):
-    with doors.Daemon("/usr/sbin/atd", "-f"):
-        wait_until(lambda: os.path.exists("/run/atd.pid"), "atd has started")
-        host.as_user(user, ["at", "now"], input=command + "\n")
-        yield
-    if os.path.exists("/run/atd.pid"):
-        os.unlink("/run/atd.pid")
-
-
 def job_row(name, service, runs, starts):
     def measure():
         seen = table[name] = {}
@@ -266,7 +254,7 @@ def job_row(name, service, runs, starts):
 
 job_row("cron", "cron", doors.cron_runs,
         lambda user, command: doors.cron(user, [f"@reboot {command}"], "-L", "4"))
-job_row("at", "atd", doors.at_runs, at)
+job_row("at", "atd", doors.at_runs, doors.at)
 
 
 @report.test

@@ -123,7 +123,7 @@ def teaching_the_exam_as_it_is_written():
 def pubnix_members_have_an_address_and_tmux_goes_on():
     install("pubnix")
     out = text(ssh("alice", "hostname -I | xargs; touch /web/index; setsid sleep 600 >/dev/null 2>&1 & "
-                   "sleep 0.2"))
+                   "until pgrep -x sleep >/dev/null; do :; done"))
     contains(out, "10.66.", "the address")
     again = text(ssh("alice", "hostname -I | xargs; pgrep -c sleep"))
     equal(again.splitlines(), [out.strip(), "1"], "the same address, and what was left runs on")

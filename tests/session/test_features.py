@@ -16,6 +16,7 @@ import hostfiles  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
+import trees  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
 from ssh import run  # noqa: E402
 
@@ -49,7 +50,7 @@ def covered(where, kind="tmpfs", options="", flags=0):
     try:
         yield
     finally:
-        kernel.unmount(where)
+        trees.unmount(where)
 
 
 @test

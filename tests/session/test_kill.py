@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Each process of the chain killed in turn: nothing is left, and no other login notices."""
 
+import json
 import os
 import random
 import signal
@@ -13,7 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from chain import Chain, children, is_helper  # noqa: E402
+from chain import Chain, is_helper  # noqa: E402
+from processes import children  # noqa: E402
 from report import equal, test, true, wait_until  # noqa: E402
 from ssh import background, run, ssh  # noqa: E402
 
@@ -106,6 +108,12 @@ def a_keeper_that_is_stopped_stops_nobody_else():
     wait_until(lambda: not chain.alive(), "no process of the chain is left")
 
 
+def sessions_of(user):
+    """How many each box of the user has."""
+    return [box["n_sessions"] for box in json.loads(run(["loginbox", "list", "--json"]).stdout)
+            if box["user"] == user]
+
+
 @test
 def two_sessions_of_a_box_one_monitor_killed():
     """The box stays for the session that is left."""
@@ -114,7 +122,7 @@ def two_sessions_of_a_box_one_monitor_killed():
         chain = Chain("alice")
         second = Witness("alice")
         os.kill(chain.monitor, signal.SIGKILL)
-        time.sleep(0.3)
+        wait_until(lambda: sessions_of("alice") == [1], "the keeper knows of the end")
         second.answers()
         true(chain.alive_inside(), "the box lives on", None)
         second.end()

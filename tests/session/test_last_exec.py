@@ -165,7 +165,8 @@ def the_application_of_both_doors_lives_with_what_kills_its_user():
     count = [int(re.search(r"^Seccomp_filters:\s+(\d+)", text, re.M).group(1))
              for text in (status, inner)]
     equal(count[1], count[0] + 1, "filters of the shell: one more than sshd has")
-    true(any("session closed" in line for line in log.lines()), "the session is closed by PAM")
+    wait_until(lambda: any("session closed" in line for line in log.lines()),
+               "the session is closed by PAM")
     equal([line["result"] for line in log.results()], ["entered"], "results in the log")
 
 
@@ -240,9 +241,7 @@ def jobs_that_run_no_login_shell_are_refused():
             with switched_on("cron"), doors.cron("alice", ["SHELL=/bin/dash", f"@reboot touch {DONE}"]):
                 refused("cron", log)
             log = host.LogMark()
-            with switched_on("atd"), doors.Daemon("/usr/sbin/atd", "-f"):
-                wait_until(lambda: os.path.exists("/run/atd.pid"), "atd has started")
-                host.as_user("alice", ["at", "now"], input=f"touch {DONE}\n")
+            with switched_on("atd"), doors.at("alice", f"touch {DONE}"):
                 refused("atd", log)
             log = host.LogMark()
             run(["pamtester", "systemd-user", "alice", "open_session", "close_session"])
@@ -251,9 +250,6 @@ def jobs_that_run_no_login_shell_are_refused():
             host.write_policy(POLICY.replace(f"seccomp = {PROFILE}", "nofile = 100"))
             with switched_on("cron"):
                 equal(doors.cron_runs("alice", "ulimit -n").strip(), "100", "control: it runs, boxed")
-    for name in ("/run/atd.pid",):
-        if os.path.exists(name):
-            os.unlink(name)
 
 
 @test

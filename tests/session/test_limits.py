@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from report import contains, equal, test, true  # noqa: E402
+from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import background, run, ssh  # noqa: E402
 
 PYTHON = "/usr/bin/python3 -I -"
@@ -212,11 +212,12 @@ def priority_of_disks_timers_and_memory_are_not_the_callers():
     equal(control.stdout, "3 123456 1 2\n", f"control: without a box it all comes along {control.stderr}")
     for where, done in boxed.items():
         equal(done.stdout, "0 50000 0 0\n", f"{where} {done.stderr}")
+    wait_until(lambda: not ours(), "the boxes of those have ended")
     command = ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", *odd, host.HELPER, "-c",
                "echo in; exec sleep 600"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as session:
         equal(session.stdout.readline(), "in\n", "a session")
-        chain = [pid for pid in os.listdir("/proc") if pid.isdigit() and name_of(pid).startswith("loginbox")]
+        chain = ours()
         true(len(chain) >= 2, "its keeper and its init", chain)
         for pid in chain:
             with open(f"/proc/{pid}/timerslack_ns", encoding="ascii") as file:
@@ -231,6 +232,11 @@ def name_of(pid):
             return file.read().strip()
     except OSError:
         return ""
+
+
+def ours():
+    """The processes of the product, of all boxes."""
+    return [pid for pid in os.listdir("/proc") if pid.isdigit() and name_of(pid).startswith("loginbox")]
 
 
 def by_try(code):

@@ -14,11 +14,13 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import lives  # noqa: E402
 import report  # noqa: E402
-from chain import Chain, is_alive, notes  # noqa: E402
+from chain import Chain, notes  # noqa: E402
 from lives import SLEEP, policy, loginbox, boxes, box_of, gone  # noqa: E402
 from pamc import Opener, open_one  # noqa: E402
+from processes import is_alive  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
-from ssh import background, run, shell, ssh  # noqa: E402
+from ssh import background, run, ssh, ssh_command  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 
 # ---- joining ------------------------------------------------------------------------------
@@ -258,7 +260,7 @@ def a_full_host_refuses_the_next_user_with_a_reason():
 @test
 def the_end_of_a_longest_session_is_announced_and_kept():
     policy("session_max = 4s")
-    with shell("alice") as terminal:
+    with Terminal(ssh_command("alice", (), ["-tt"])) as terminal:
         terminal.expect(r"this session ends in \d+ seconds? \(session_max\)", 20)
         terminal.wait(30)
     gone("alice")
@@ -306,9 +308,8 @@ def a_detached_tmux_is_found_again():
     if not shutil.which("tmux"):
         raise report.Skip("tmux is not installed")
     ssh("alice", "tmux new-session -d -s kept 'cat'; tmux send-keys -t kept found-again Enter")
-    time.sleep(1)
-    contains(ssh("alice", "tmux capture-pane -p -t kept").stdout, "found-again",
-             "the pane in the next login")
+    wait_until(lambda: "found-again" in ssh("alice", "tmux capture-pane -p -t kept").stdout,
+               "the pane in the next login")
     ssh("alice", "tmux kill-server")
     gone("alice")
 
@@ -419,6 +420,7 @@ def logs_of_a_box_and_of_a_user():
     policy()
     with open_one("alice"), open_one("bob"):
         box = box_of("alice")["id"]
+    host.wait_for_log()
     lines = loginbox("logs", box, "--file", host.LOG).splitlines()
     true(lines and all(f"id={box}" in line and "user=alice" in line for line in lines),
          "lines of the box", lines)

@@ -16,8 +16,9 @@ import host  # noqa: E402
 import hostfiles  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from chain import inside, is_alive, notes  # noqa: E402
+from chain import notes  # noqa: E402
 from pamc import Opener, open_one  # noqa: E402
+from processes import inside, is_alive  # noqa: E402
 from report import equal, test, true, wait_until  # noqa: E402
 from ssh import run, ssh  # noqa: E402
 

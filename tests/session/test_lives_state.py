@@ -15,9 +15,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import hostfiles  # noqa: E402
 import lives  # noqa: E402
-from chain import Chain, is_alive, notes  # noqa: E402
+from chain import Chain, notes  # noqa: E402
 from lives import policy, loginbox, boxes, box_of, gone  # noqa: E402
 from pamc import open_one  # noqa: E402
+from processes import is_alive  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import background  # noqa: E402
 

@@ -81,7 +81,12 @@ def kill_part(kind, session, user, box, seconds):
 
 def find_sshd(session, kind):
     """The monitor or the user child that serves this client, by the client's port."""
-    port = local_port(session.pid)
+    # The kernel's table of connections is read in pieces while others come and go.
+    port = report.wait_until(lambda: local_port(session.pid), "the client has a connection")
+    return report.wait_until(lambda: sshd_of(port, kind), f"a {kind} of port {port}")
+
+
+def sshd_of(port, kind):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
@@ -93,13 +98,16 @@ def find_sshd(session, kind):
             continue
         if is_monitor == (kind == "monitor"):
             return pid
-    raise report.Failed(f"no {kind} of port {port} found")
+    return None
 
 
 def sockets_of(pid):
     found = set()
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue            # closed just now
         if target.startswith("socket:["):
             found.add(target[8:-1])
     return found
@@ -115,7 +123,7 @@ def local_port(pid):
     for fields in tcp_lines():
         if fields[9] in mine:
             return int(fields[1].split(":")[1], 16)
-    raise report.Failed("the client has no connection")
+    return None
 
 
 def has_peer(pid, port):

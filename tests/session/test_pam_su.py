@@ -4,7 +4,6 @@
 import os
 import platform
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -74,12 +73,12 @@ def job_control_works_under_su(boxed):
     with Terminal(["su", "-", "alice"]) as terminal:
         terminal.expect(r"\$ $")
         terminal.line("sleep 600; echo status=$?")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect(r"status=148")
         terminal.line("fg")
         terminal.expect(r"sleep 600")
-        time.sleep(0.2)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $")
         terminal.line("exit 3")

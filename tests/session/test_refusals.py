@@ -267,7 +267,7 @@ def a_helper_that_leaves_a_hanging_child_meets_the_deadline():
     try:
         with helper_is("#!/bin/sh\n/bin/sleep 8 &\nexit 0\n"):
             must_refuse_command("")
-        report.wait_until(lambda: not ps_has("/bin/sleep 8"), "the child has ended", 15)
+        report.wait_until(lambda: not ps_has("/bin/sleep 8"), "the child has ended", 60)
     finally:
         host.switch_on("sshd")
 

@@ -20,6 +20,7 @@ POLICY = ("[global]\nmode = monitor\n[box student]\nnetwork = none\n"
 
 def summary():
     """{(user, box, rule, result): count}"""
+    host.wait_for_log()
     done = run(["loginbox", "logs", "--summary", "--file", host.LOG])
     equal((done.returncode, done.stderr), (0, ""), "exit status and stderr")
     lines = done.stdout.splitlines()
@@ -49,7 +50,6 @@ def the_summary_counts_who_would_have_got_what():
     for _ in range(3):
         ssh("alice", "true")
     equal(run(["su", "bob", "-c", "true"]).returncode, 0, "su bob, who would be refused")
-    host.wait_for_log()
     after = summary()
     new = {row: count - before.get(row, 0) for row, count in after.items()
            if count != before.get(row, 0)}
@@ -62,7 +62,6 @@ def enforced_it_counts_who_got_what():
     host.write_policy(POLICY.replace("monitor", "enforce"))
     host.switch_on("sshd")
     ssh("alice", "true")
-    host.wait_for_log()
     true([row for row in summary() if row[0] == "alice" and row[3] in ("entered", "joined")],
          "alice entered", summary())
 

@@ -6,15 +6,14 @@ import os
 import re
 import signal
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import host  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from chain import pids_of  # noqa: E402
 from compare import in_both  # noqa: E402
+from processes import pids_of  # noqa: E402
 from report import contains, equal, true, wait_until  # noqa: E402
 from ssh import background, clean_up, run, shell, ssh, ssh_command  # noqa: E402
 from terminal import Terminal  # noqa: E402
@@ -92,11 +91,7 @@ def a_shell_has_its_terminal(_boxed):
 def a_change_of_the_window_arrives(_boxed):
     with shell("alice", rows=30, columns=90) as terminal:
         first = terminal.ask("stty size").strip()
-        terminal.line("trap 'echo changed to $(stty size)' WINCH; echo re''ady")
-        terminal.expect(r"^ready")
-        terminal.resize(40, 120)
-        terminal.line("sleep 0.2")
-        terminal.expect(r"changed to 40 120")
+        terminal.change_window(40, 120)
         second = terminal.ask("stty size").strip()
     equal((first, second), ("30 90", "40 120"), "window sizes")
     return first, second
@@ -106,7 +101,7 @@ def a_change_of_the_window_arrives(_boxed):
 def job_control_works(_boxed):
     with shell("alice") as terminal:
         terminal.line("sleep 600; echo status=$?")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect(r"Stopped +sleep 600")
         terminal.expect(r"status=148")
@@ -115,13 +110,13 @@ def job_control_works(_boxed):
         equal(terminal.ask("jobs -r | grep -c 'sleep 600'").strip(), "1", "running jobs after bg")
         terminal.line("fg")
         terminal.expect(r"sleep 600")
-        time.sleep(0.2)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $")
         terminal.line("echo interrupted=$?")
         interrupted = terminal.expect(r"interrupted=(\d+)").group(1)
         terminal.line("sleep 600; echo quit=$?")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x1c")
         terminal.expect(r"quit=131")
         equal(terminal.ask("jobs | wc -l").strip(), "0", "jobs left")

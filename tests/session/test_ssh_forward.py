@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Forwardings of ssh with the module and without: ports, sockets, the agent and X11."""
 
+import itertools
 import os
 import re
 import signal
@@ -13,8 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import leftovers  # noqa: E402
 import report  # noqa: E402
-from chain import pids_of  # noqa: E402
 from compare import in_both  # noqa: E402
+from processes import pids_of  # noqa: E402
 from report import contains, equal, true, wait_until  # noqa: E402
 from ssh import background, clean_up, python, run, ssh  # noqa: E402
 
@@ -53,7 +54,7 @@ class Listener:
                 peer.settimeout(5)
                 peer.sendall(self.greeting)
                 try:
-                    self.heard.append(peer.recv(4096))
+                    self.heard.append(b"".join(iter(lambda p=peer: p.recv(4096), b"")))
                 except OSError:
                     continue
 
@@ -90,25 +91,26 @@ class InsideListener:
 
 
 def greeting_from(port, socks_to=None):
-    """The first bytes that a connection to the port brings; b'' when it is refused."""
+    """The first line that a connection to the port brings; b'' when it is refused."""
     try:
-        with socket.create_connection(("127.0.0.1", port), 5) as link:
-            link.settimeout(5)
+        with socket.create_connection(("127.0.0.1", port), 20) as link, link.makefile("rb") as answer:
             if socks_to:
                 link.sendall(b"\5\1\0")
-                link.recv(2)
+                answer.read(2)
                 link.sendall(b"\5\1\0\1\x7f\0\0\1" + socks_to.to_bytes(2, "big"))
-                if link.recv(10)[1:2] != b"\0":
+                if answer.read(10)[1:2] != b"\0":
                     return b""
-            return link.recv(100)
+            return answer.readline()
     except OSError:
         return b""
 
 
+# Below those that the kernel gives to who asks for none.
+_ports = itertools.count(20001)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return next(_ports)
 
 
 class Forwarding:
@@ -158,7 +160,7 @@ def a_dynamic_forwarding_reaches_the_session_alone(boxed):
 
 CONNECT_INSIDE = """
 import socket
-for _ in range(100):
+for _ in range(400):
     try:
         print(socket.create_connection(("127.0.0.1", %d), 5).recv(100))
         break

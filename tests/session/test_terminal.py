@@ -4,7 +4,6 @@
 import os
 import re
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -75,21 +74,20 @@ def gives_the_terminal_its_name(door):
 def keeps_job_control(door):
     with door.open() as terminal:
         terminal.line("sleep 600; echo status=$?")
-        wait_until(lambda: sleeps(), "the sleep runs")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect(r"Stopped +sleep 600")
         terminal.line("bg")
         terminal.expect(r"sleep 600 &")
         terminal.line("fg")
         terminal.expect(r"sleep 600")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $")
         terminal.line("echo interrupted=$?")
         equal(terminal.expect(r"interrupted=(\d+)").group(1), "130", "status after ^C")
         terminal.line("sleep 600; echo quit=$?")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 600")
         terminal.send("\x1c")
         terminal.expect(r"quit=131")
         equal(terminal.ask("jobs | wc -l").strip(), "0", "jobs left")
@@ -113,12 +111,7 @@ def sleeps():
 def tells_of_a_change_of_the_window(door):
     with door.open(rows=30, columns=90) as terminal:
         equal(terminal.ask("stty size").strip(), "30 90", "first size")
-        # The kernel sends the signal first and sets the size then.
-        terminal.line("trap 'sleep 0.1; echo changed to $(stty size)' WINCH; echo re''ady")
-        terminal.expect(r"^ready")
-        terminal.resize(40, 120)
-        terminal.line("sleep 0.3")
-        terminal.expect(r"changed to 40 120")
+        terminal.change_window(40, 120)
 
 
 @each_door
@@ -126,8 +119,9 @@ def runs_tmux(door):
     if door.name == "login":
         return      # as su: what differs is the leader of the session
     with door.open(env={**os.environ, "TERM": "xterm"}) as terminal:
-        terminal.line("tmux -f /dev/null new-session 'tty; sleep 0.5; echo in-tm''ux; sleep 1'")
+        terminal.line("tmux -f /dev/null new-session 'tty; echo in-tm\"\"ux; read x'")
         terminal.expect(r"in-tmux", 20)
+        terminal.line("")
         terminal.expect(r"\[exited\]", 20)
         terminal.line("exit")
         terminal.wait()

@@ -77,26 +77,21 @@ def the_relay_is_not_among_the_boxs_processes():
 def the_window_and_its_changes_arrive():
     with opened(rows=30, columns=90) as terminal:
         equal(terminal.ask("stty size").strip(), "30 90", "first size")
-        terminal.line("trap 'echo changed to $(stty size)' WINCH; echo re''ady")
-        terminal.expect("^ready", 20)
-        terminal.resize(40, 120)
-        terminal.line("sleep 0.3")
-        terminal.expect("changed to 40 120", 20)
+        terminal.change_window(40, 120)
 
 
 @test
 def job_control_works_inside():
     with opened() as terminal:
         terminal.line("sleep 601; echo status=$?")
-        wait_until(lambda: processes("sleep 601"), "the sleep runs")
-        time.sleep(0.3)
+        terminal.wait_for_job("sleep 601")
         terminal.send("\x1a")
         terminal.expect("Stopped", 20)
         terminal.line("bg")
         terminal.expect("sleep 601", 20)
         terminal.line("fg")
         terminal.expect("sleep 601", 20)
-        time.sleep(0.2)
+        terminal.wait_for_job("sleep 601")
         terminal.send("\x03")
         terminal.expect(r"\$ $", 20)
         terminal.line("echo interrupted=$?")
@@ -111,12 +106,14 @@ def the_outer_shell_keeps_its_jobs():
     with outer_shell() as terminal:
         terminal.line(HELPER)
         terminal.expect(r"\$ $", 20)
+        raw = modes(terminal)
         terminal.line("suspend")
         terminal.expect("Stopped", 20)
         terminal.line("echo out''side; tty")
         terminal.expect("^outside", 20)
+        true(modes(terminal) != raw, "the outer shell has its own modes")
         terminal.line("fg")
-        time.sleep(0.5)
+        wait_until(lambda: modes(terminal) == raw, "the relay runs again")
         equal(terminal.ask("tty", 20).strip(), "/dev/pts/0", "inside again")
         terminal.line("exit 7")
         terminal.expect(r"^exit\s+\$ $", 20)

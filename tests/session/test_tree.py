@@ -118,7 +118,7 @@ def read_only_keeps_the_flags_of_mounts_below():
         true({"ro", "nosuid", "nodev", "noexec"} <= set(options), "all flags", options)
         contains(out, "Read-only file system", "writing below")
     finally:
-        kernel.unmount("/srv/ro/m")
+        trees.unmount("/srv/ro/m")
 
 
 # ---- bind.LABEL ------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def a_read_only_bind_is_read_only_below_as_well():
         equal(out.count("Read-only file system"), 2, out)
         contains(out, "rw", "the source is as before")
     finally:
-        kernel.unmount("/srv/data/m")
+        trees.unmount("/srv/data/m")
 
 
 @test
@@ -441,7 +441,7 @@ def without_a_pid_namespace_nothing_outlives_the_box():
             "(setsid bash -c 'while :; do sleep 0.01; done' >/dev/null 2>&1 </dev/null &)")
     report.wait_until(lambda: not subprocess.run(["pgrep", "-u", "alice"], check=False,
                                                  stdout=subprocess.DEVNULL).returncode == 0,
-                      "all processes of the user are gone", 10)
+                      "all processes of the user are gone")
 
 
 # ---- all at once -----------------------------------------------------------------------------
@@ -461,7 +461,7 @@ def forty_entries_at_once_leave_the_hosts_mounts_alone():
         equal(held.read_line(), "data", "the last bind")
         equal(leftovers.mounts(), before, "the host's mounts during the session")
         held.end_of_input()
-        held.wait(10)
+        held.wait(60)
     equal(leftovers.mounts(), before, "the host's mounts after the session")
     shutil.rmtree("/srv/many")
 

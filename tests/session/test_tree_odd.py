@@ -318,7 +318,7 @@ def join_enter_and_try_show_the_tree_of_a_login():
             joined = ssh("alice", "python3 -I -", input=TABLE).stdout
             entered = run(["loginbox", "enter", "alice", "--", "python3", "-I", "-c", TABLE]).stdout
             held.end_of_input()
-            held.wait(10)
+            held.wait(60)
         alone = ssh("alice", "python3 -I -", input=TABLE).stdout
         tried = run(["loginbox", "try", "alice", "--", "python3", "-I", "-c", TABLE]).stdout
         true("/mnt/sub" in alone and "/home/extra" in alone, "the table", alone)

@@ -49,7 +49,7 @@ def what_is_discarded_is_gone_and_never_on_the_host():
         true(os.path.exists("/home/alice/new"), "the home is the host's")
         contains(session("writes = discard\n", "cat /srv/open/file"), "file", "the next session")
     finally:
-        kernel.unmount("/srv/other")
+        trees.unmount("/srv/other")
         os.unlink("/home/alice/new")
 
 
@@ -70,7 +70,7 @@ class Skel:
         hostfiles.write("/srv/lab/mnt/below", "x\n")
 
     def __exit__(self, *_):
-        kernel.unmount("/srv/lab/mnt")
+        trees.unmount("/srv/lab/mnt")
         shutil.rmtree("/srv/lab")
 
 
@@ -145,7 +145,7 @@ def a_mount_that_takes_no_layer_is_read_only_and_explained():
         true(any(line.startswith("bind") and "/srv/other" in line and " ro," in line
                  for line in told.splitlines()), "explain lists it", told)
     finally:
-        kernel.unmount("/srv/other")
+        trees.unmount("/srv/other")
 
 
 @test
@@ -179,7 +179,7 @@ def told_while_held(keys, script):
         equal(held.read_line(), "in", "the script")
         told = run(["loginbox", "status", "alice"]).stdout
         held.end_of_input()
-        held.wait(10)
+        held.wait(60)
     return [line for line in told.splitlines() if line.startswith(("kept", "written"))]
 
 
@@ -239,7 +239,7 @@ def a_layer_is_used_by_one_box_at_a_time():
             equal(held.read_line(), "in", "the first login")
             contains(refusal(keys + "hide = /opt\n"), "another box", "why")
             held.end_of_input()
-            held.wait(10)
+            held.wait(60)
 
 
 @contextlib.contextmanager
@@ -346,7 +346,7 @@ def while_held(keys, doing, script):
         held.stdin.write(script.encode() + b"\n")
         line = held.read_line()
         held.end_of_input()
-        held.wait(10)
+        held.wait(60)
     return line
 
 
@@ -360,7 +360,7 @@ def later_mounts_are_hidden_or_followed():
         with SharedHost():
             before = leftovers.mounts()
             equal(while_held(keys, come, "ls /srv/other | wc -l"), wanted, keys)
-            kernel.unmount("/srv/other")
+            trees.unmount("/srv/other")
             equal(leftovers.mounts(), before, "the host's mounts")
 
 
@@ -377,7 +377,7 @@ def automounts_are_followed_and_nothing_else():
             line = while_held(keys, come, "echo $(ls /mnt; grep -c /srv/other /proc/self/mountinfo; "
                               "ls -d /mnt/carol/.)")
             equal(line, "bob 0 /mnt/carol/.", "what the session sees")
-            kernel.unmount("/srv/other")
+            trees.unmount("/srv/other")
     os.rmdir("/auto")
 
 

@@ -125,6 +125,22 @@ class First:
         self.session.__exit__()
 
 
+def one_inside():
+    """A process of alice's in the box."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == 2001 and os.readlink(f"/proc/{pid}/ns/user") != OWN:
+                return pid
+        except OSError:
+            continue
+    raise report.Failed("alice has no process in a box")
+
+
+# A shell's child that has a user namespace of its own by then.
+UNSHARED = ("unshare -U sleep 20 & until u=$(readlink /proc/$!/ns/user) && "
+            "test \"$u\" != \"$(readlink /proc/$$/ns/user)\"; do sleep 0.02; done; ")
+
+
 def whole(seen, where, nested="no", ambient=0):
     """All that must hold in every session of such a box."""
     true(seen["ns"] != OWN, f"{where}: a user namespace of its own", seen["ns"])
@@ -182,9 +198,7 @@ def the_hosts_user_namespace_owns_all_others():
     get_userns, libc = 0xb701, ctypes.CDLL(None, use_errno=True)
     box()
     with First():
-        pid = next(pid for pid in filter(str.isdigit, os.listdir("/proc"))
-                   if os.stat(f"/proc/{pid}").st_uid == 2001
-                   and os.readlink(f"/proc/{pid}/ns/user") != OWN)
+        pid = one_inside()
         for kind in ("mnt", "net", "pid", "uts", "ipc", "cgroup"):
             space = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY)
             owner = libc.ioctl(space, get_userns)
@@ -221,7 +235,7 @@ def subordinate_ids_work_where_the_policy_gives_setuid():
     done = by_su("cd; unshare -U --map-users=auto --map-groups=auto --map-root-user sh -c '"
                  "id -u; touch made; chown 5:6 made; stat -c %u:%g made; "
                  "setpriv --reuid=10 --regid=10 --clear-groups id -u'; stat -c %u:%g made; "
-                 "unshare -U sleep 20 & sleep 1; newuidmap $! 0 2001 1 1 100000 65536 && "
+                 + UNSHARED + "newuidmap $! 0 2001 1 1 100000 65536 && "
                  "head -1 /proc/$!/uid_map; kill $!")
     equal(done.stdout.split("\n")[:4], ["0", "5:6", "10", "100004:200005"], f"ids ({done.stderr})")
     contains(done.stdout, "         0       2001          1", "newuidmap")
@@ -233,7 +247,7 @@ def subordinate_ids_work_where_the_policy_gives_setuid():
 @test
 def without_setuid_they_do_not():
     box("user_namespaces = yes")
-    done = by_su("unshare -U sleep 20 & sleep 1; newuidmap $! 0 2001 1 1 100000 65536; echo $?; "
+    done = by_su(UNSHARED + "newuidmap $! 0 2001 1 1 100000 65536; echo $?; "
                  "kill $!; unshare -Ur id -u")
     equal(done.stdout.split(), ["1", "0"], f"newuidmap fails, unshare -Ur works ({done.stderr})")
 
@@ -246,9 +260,7 @@ def user_namespaces_no_holds_by_filter_and_by_the_sysctl():
         box(keys)
         equal(by_su(" ".join(nested)).stdout, expected, f"{keys}: the user")
         with First():
-            pid = next(pid for pid in filter(str.isdigit, os.listdir("/proc"))
-                       if os.stat(f"/proc/{pid}").st_uid == 2001
-                       and os.readlink(f"/proc/{pid}/ns/user") != OWN)
+            pid = one_inside()
             # Root enters without the filter, and becomes the user there.
             done = run(["/usr/bin/python3", "-I", "-c", f"""
 import ctypes, os
