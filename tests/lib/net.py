@@ -6,8 +6,10 @@ those of boxes. Uses: kernel, report, host.
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -19,7 +21,10 @@ import report
 MARK = b"loginbox-matrix-"
 ETH_ALL, ETH_IP, ETH_ARP, ETH_IP6 = 0x3, 0x800, 0x806, 0x86DD
 TCP, UDP, ICMP, ICMP6, SCTP, ODD = 6, 17, 1, 58, 132, 253
+EXPERIMENT = 0x88B5         # a kind of frame that is kept free for such
 SIOCGIFHWADDR = 0x8927
+MOST_HOPS = 8
+_lasts = itertools.count()
 
 
 # ---- namespaces ---------------------------------------------------------------------------
@@ -273,6 +278,9 @@ class Wire:
             if where[2] != socket.PACKET_OUTGOING:
                 found.append(data)
 
+    def fds(self):
+        return [self.socket]
+
     def close(self):
         self.socket.close()
 
@@ -299,9 +307,67 @@ class Listener:
                     break
         return found
 
+    def fds(self):
+        return self.sockets
+
     def close(self):
         for sock in self.sockets:
             sock.close()
+
+
+@contextlib.contextmanager
+def one_processor():
+    """The kernel hands on what is sent in the block on this one processor, in its order."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def last_over(link):
+    """Sends one that arrives at the far end of a link of this host's: no packet filter knows it."""
+    def send(mark):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind((link, 0))
+            sock.send(frame(b"\xff" * 6, b"\2lbtst", EXPERIMENT, mark))
+    return send
+
+
+def last_to_this_host(mark):
+    """The same for a listener of this host's."""
+    ns = own()
+    send_from(ns, packet(UDP, "127.0.0.1", "127.0.0.1", mark=mark), "127.0.0.1")
+    os.close(ns)
+
+
+def arrived(marks, receiver, send_last):
+    """Which of the marks came in at the receiver, of packets sent within one_processor().
+
+    None of them comes later, however busy the machine is. At each link that it passes a packet
+    waits behind all before it; `send_last` sends one more, with the mark that it is given, that
+    arrives for certain over one link. It does so once for every link, and every question for a
+    neighbour, that may lie before the others.
+    """
+    marks, found = set(marks), set()
+    for _ in range(MOST_HOPS):
+        if found == marks:
+            break
+        last = MARK + b"last-%06d" % next(_lasts)
+        send_last(last)
+        deadline = time.monotonic() + 20
+        while True:
+            seen = receiver.received()
+            found |= {mark for mark in marks if any(mark in data for data in seen)}
+            if any(last in data for data in seen):
+                break
+            if time.monotonic() > deadline:
+                raise report.Failed("what is sent last does not arrive")
+            select.select(receiver.fds(), [], [], 0.1)
+    # Of a listener's sockets the last may have come into an earlier one.
+    seen = receiver.received()
+    return found | {mark for mark in marks if any(mark in data for data in seen)}
 
 
 def send_from(ns, data, target):

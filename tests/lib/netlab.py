@@ -46,8 +46,9 @@ def refused(user, why):
     contains(text, why, "the reason")
 
 
-def untouched(function):
-    """Decorator: links, addresses, routes, neighbours, rules are afterwards as they were."""
+def untouched(function, first=lambda: None):
+    """Decorator: links, addresses, routes, neighbours, rules are as they were a moment after the
+    last box has ended, by themselves."""
     def wrapped():
         policy()
         # Rules of the last test stay for a moment.
@@ -58,6 +59,12 @@ def untouched(function):
             raise
         before = net.state()
         function()
+        first()
         net.must_be_as(before)
     wrapped.__name__ = function.__name__
     return test(wrapped)
+
+
+def untouched_after_gc(function):
+    """The same, and gc need not wait for that moment."""
+    return untouched(function, lambda: net.run("loginbox", "gc"))

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import net  # noqa: E402
 import report  # noqa: E402
-from netlab import LAB, policy, login, refused, untouched  # noqa: E402
+from netlab import LAB, policy, login, refused, untouched, untouched_after_gc  # noqa: E402
 from report import contains, equal, true, wait_until  # noqa: E402
 
 
@@ -36,7 +36,7 @@ def each_user_has_a_link_with_addresses_and_a_gateway():
                 equal(file.read().strip(), value, key)
 
 
-@untouched
+@untouched_after_gc
 def host_and_box_reach_each_other():
     with net.living("alice") as (alice,):
         for gateway, address in (("10.77.0.1", "10.77.0.3"), ("fd77::1", "fd77::3")):
@@ -58,7 +58,7 @@ def not_for_this_host():
         return int(dict(line.split() for line in file)["Ip6InAddrErrors"])
 
 
-@untouched
+@untouched_after_gc
 def the_first_connection_over_ipv6_is_heard():
     policy()
     # After a box that has just gone the kernel is busy, and slow with the next one's address.
@@ -70,14 +70,14 @@ def the_first_connection_over_ipv6_is_heard():
                     equal(not_for_this_host(), 0, "answers that the box did not take for its own")
 
 
-@untouched
+@untouched_after_gc
 def sessions_of_one_user_share_the_link():
     with net.living("alice") as (alice,):
         inside = login("alice", "readlink /proc/self/ns/net").stdout.strip()
         equal(inside, f"net:[{os.fstat(alice.ns).st_ino}]", "namespace of the second login")
 
 
-@untouched
+@untouched_after_gc
 def mtu_name_routes_and_fixed_addresses_are_as_written():
     policy(text="""\
 [network wire]
@@ -140,20 +140,20 @@ box = student
         wait_until(lambda: login("alice", "echo in").stdout == "in\n", "one more", 20)
 
 
-@untouched
+@untouched_after_gc
 def an_address_that_is_taken_refuses():
     policy(box="share = session")
     with net.living("alice"):
         refused("alice", "10.77.0.3 is taken by box")
 
 
-@untouched
+@untouched_after_gc
 def a_uid_without_an_address_is_refused():
     policy(text=LAB.replace("2000-2999", "2002-2999"))
     refused("alice", "uid 2001 is outside uids = 2002-2999")
 
 
-@untouched
+@untouched_after_gc
 def a_login_after_a_login_gets_the_address_again():
     for _ in range(5):
         equal(login("alice", "ip -o -4 addr show eth0").stdout.split()[3], "10.77.0.3/32", "again")
@@ -165,7 +165,7 @@ def by_path(path):
     policy(text=f"[box student]\nnetwork = path:{path}\n[rule a]\nuser = alice\nbox = student\n")
 
 
-@untouched
+@untouched_after_gc
 def a_namespace_by_path_is_joined():
     net.run("ip", "netns", "add", "blue")
     try:
@@ -176,7 +176,7 @@ def a_namespace_by_path_is_joined():
         net.run("ip", "netns", "del", "blue")
 
 
-@untouched
+@untouched_after_gc
 def what_is_no_network_namespace_of_roots_is_refused():
     os.makedirs("/run/netns", exist_ok=True)
     cases = [("plain", None, "it is no network namespace"),
@@ -209,7 +209,7 @@ def what_is_no_network_namespace_of_roots_is_refused():
 
 # ---- names, rate ---------------------------------------------------------------------------------
 
-@untouched
+@untouched_after_gc
 def the_policys_name_servers_are_in_resolv_conf():
     policy("dns = 10.77.0.1, fd77::1")
     equal(login("alice", "cat /etc/resolv.conf; echo >/etc/resolv.conf").stdout,
@@ -218,7 +218,7 @@ def the_policys_name_servers_are_in_resolv_conf():
         equal(file.read(), "", "the host's own")
 
 
-@untouched
+@untouched_after_gc
 def a_server_on_loopback_is_replaced_by_its_upstream():
     os.makedirs("/run/systemd/resolve", exist_ok=True)
     os.unlink("/etc/resolv.conf")
@@ -231,7 +231,7 @@ def a_server_on_loopback_is_replaced_by_its_upstream():
         host.hostfiles.write("/etc/resolv.conf", "")
 
 
-@untouched
+@untouched_after_gc
 def a_link_into_the_hosts_run_is_covered_where_the_box_has_that_run():
     os.makedirs("/run/systemd/resolve", exist_ok=True)
     os.unlink("/etc/resolv.conf")
@@ -251,7 +251,7 @@ def a_link_into_the_hosts_run_is_covered_where_the_box_has_that_run():
         host.hostfiles.write("/etc/resolv.conf", "")
 
 
-@untouched
+@untouched_after_gc
 def check_tells_of_a_server_on_loopback_without_an_upstream():
     def here(text, more="", upstream=None):
         policy(more)
@@ -279,7 +279,7 @@ def check_tells_of_a_server_on_loopback_without_an_upstream():
         host.hostfiles.write("/etc/resolv.conf", "")
 
 
-@untouched
+@untouched_after_gc
 def the_rate_holds_in_both_directions():
     policy("rate = 8mbit")
     with net.living("alice") as (alice,):
@@ -310,7 +310,7 @@ def flood(source, sink, size):
     return 8 * size / (time.monotonic() - began)
 
 
-@untouched
+@untouched_after_gc
 def status_counts_what_passes():
     with net.living("alice") as (alice,):
         net.send_from(alice.ns, net.packet(net.UDP, "10.77.0.3", "10.77.0.1"), "10.77.0.1")

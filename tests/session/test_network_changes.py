@@ -11,7 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import net  # noqa: E402
 import report  # noqa: E402
-from report import contains, equal, test, true, wait_until  # noqa: E402
+from netlab import refused, untouched, untouched_after_gc  # noqa: E402
+from report import contains, equal, true, wait_until  # noqa: E402
 
 LAB = """\
 [network {name}]
@@ -43,7 +44,7 @@ def reaches(source, target_ns, address):
         server = socket.create_server((address, PORT), family=family)
     with net.within(source):
         client = socket.socket(family)
-    client.settimeout(3)        # the first packet by IPv6 may be lost on the way back: it comes again
+    client.settimeout(20)       # the first packet by IPv6 may be lost on the way back: it comes again
     with server, client:
         try:
             client.connect((address, PORT))
@@ -52,29 +53,9 @@ def reaches(source, target_ns, address):
             return False
 
 
-def refused(user, why):
-    mark = host.LogMark()
-    done = subprocess.run(["su", "-", user, "-c", "echo in"], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60, check=False)
-    true(done.returncode != 0 and "in\n" not in done.stdout, "the login is refused", done)
-    wait_until(mark.results, "a line in the log", 10)
-    contains(mark.ours()[-1], why, "the reason")
-
-
-def untouched(function):
-    """Decorator: links, addresses, routes, neighbours, rules are afterwards as they were."""
-    def wrapped():
-        wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
-        before = net.state()
-        function()
-        net.must_be_as(before)
-    wrapped.__name__ = function.__name__
-    return test(wrapped)
-
-
 # ---- another text while boxes live ---------------------------------------------------------------
 
-@untouched
+@untouched_after_gc
 def the_bridge_of_an_earlier_text_goes_with_its_last_box():
     policy("bridge = br0")
     with net.living("alice") as (alice,):
@@ -103,7 +84,7 @@ def ipv6_is_added_and_taken_away_under_living_boxes():
                     equal(file.read(), "0\n", "accept_ra")
 
 
-@untouched
+@untouched_after_gc
 def a_users_one_address_stays_with_the_box_of_the_earlier_text():
     policy()
     with net.living("alice") as (alice,):
@@ -128,7 +109,7 @@ def two_bridges_never_have_one_subnet():
         true(reaches(bob.ns, net.own(), "10.77.0.1"), "when she is gone, bob comes in")
 
 
-@untouched
+@untouched_after_gc
 def an_address_that_another_networks_box_has_is_named():
     policy()
     with net.living("alice"):
@@ -138,18 +119,33 @@ def an_address_that_another_networks_box_has_is_named():
             true(reaches(bob.ns, net.own(), "10.77.0.1"), "another address is none of its business")
 
 
+def come_over(source, target):
+    """Whether packets from one box come in at the other: all of them or none."""
+    wire = net.Wire(target.ns, "eth0")
+    marks = []
+    with net.one_processor():
+        for number in (net.TCP, net.UDP, net.ICMP):
+            marks.append(net.MARK + b"%06d" % number)
+            net.send_from(source.ns, net.packet(number, ADDRESS[source.user], ADDRESS[target.user],
+                                                mark=marks[-1]), ADDRESS[target.user])
+        found = net.arrived(marks, wire, net.last_over(target.link()))
+    wire.close()
+    true(len(found) in (0, len(marks)), f"from {source.user} to {target.user}: all or none", found)
+    return bool(found)
+
+
 def peers_of(before, after):
     """alice of the text before and bob of that after: who reaches whom."""
-    wait_until(lambda: not net.run("nft", "list", "ruleset"), "no rules", 20)
+    net.run("loginbox", "gc")
+    equal(net.run("nft", "list", "ruleset"), "", "rules of the last two")
     policy(before)
     with net.living("alice") as (alice,):
         policy(after)
         with net.living("bob") as (bob,):
-            return (reaches(alice.ns, bob.ns, ADDRESS["bob"]),
-                    reaches(bob.ns, alice.ns, ADDRESS["alice"]))
+            return come_over(alice, bob), come_over(bob, alice)
 
 
-@untouched
+@untouched_after_gc
 def boxes_of_two_texts_reach_each_other_only_where_both_are_open():
     switch = "/proc/sys/net/ipv4/ip_forward"
     with open(switch, "w", encoding="ascii") as file:
@@ -174,7 +170,7 @@ def check_here():
     return done.returncode, done.stdout
 
 
-@untouched
+@untouched_after_gc
 def check_tells_of_a_subnet_that_the_host_has():
     policy("subnet6 = fd77::/64")
     equal(check_here()[0], 0, "control: a subnet that is nobody's")
@@ -194,7 +190,7 @@ def check_tells_of_a_subnet_that_the_host_has():
         net.run("ip", "link", "del", "lan0")
 
 
-@untouched
+@untouched_after_gc
 def check_tells_of_a_host_without_ipv6():
     switch = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
     with open(switch, "w", encoding="ascii") as file:

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import host  # noqa: E402
 import net  # noqa: E402
 import report  # noqa: E402
-from netlab import LAB, policy, login, refused, untouched  # noqa: E402
+from netlab import LAB, policy, login, refused, untouched, untouched_after_gc  # noqa: E402
 from report import contains, equal, true, wait_until  # noqa: E402
 
 FULL = os.environ.get("COUNT_SCALE") == "0"
@@ -26,7 +26,7 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libnftables.so.1"
 
 # ---- what is not ours, what is broken -------------------------------------------------------------
 
-@untouched
+@untouched_after_gc
 def a_foreign_link_of_our_bridges_name_is_left_alone():
     net.run("ip", "link", "add", "lb-lab", "type", "bridge")
     try:
@@ -37,7 +37,7 @@ def a_foreign_link_of_our_bridges_name_is_left_alone():
         net.run("ip", "link", "del", "lb-lab")
 
 
-@untouched
+@untouched_after_gc
 def without_rules_there_is_no_login():
     os.rename(LIBRARY, LIBRARY + ".away")
     try:
@@ -49,7 +49,7 @@ def without_rules_there_is_no_login():
     equal(login("alice", "echo in").stdout, "in\n", "with the library")
 
 
-@untouched
+@untouched_after_gc
 def rules_that_were_flushed_come_back_with_the_next_login_and_with_gc():
     before = net.state()
     for more in ("", "bridge = br0"):
@@ -70,7 +70,7 @@ def rules_that_were_flushed_come_back_with_the_next_login_and_with_gc():
             contains(net.run("loginbox", "gc"), "made again 1 set of rules", "emptied")
 
 
-@untouched
+@untouched_after_gc
 def gc_removes_what_is_ours_and_nothing_else():
     net.run("ip", "link", "add", "lb00000001", "type", "veth", "peer", "name", "lb00000002")
     net.run("ip", "link", "set", "lb00000002", "group", str(0x6C000001))
@@ -176,7 +176,7 @@ def a_link_goes_with_its_box_also_when_somebody_holds_its_network():
         os.close(held)
 
 
-@untouched
+@untouched_after_gc
 def a_dead_keepers_address_goes_back_with_gc():
     box = net.Box("alice")
     os.kill(keeper_of(box), signal.SIGKILL)
@@ -186,7 +186,7 @@ def a_dead_keepers_address_goes_back_with_gc():
     true(not os.path.exists("/run/loginbox/leases/lab"), "nothing is left of the network")
 
 
-@untouched
+@untouched_after_gc
 def cycles_with_random_kills_leave_everything_as_it_was():
     chance = random.Random(int(os.environ.get("SEED", "1")))
     for i in range(CYCLES):
@@ -238,7 +238,7 @@ def sent_by_itself(wire):
     return [data.hex() for data in wire.received() if data[:6] != b"\0" * 6]
 
 
-@untouched
+@untouched_after_gc
 def nothing_leaves_a_box_that_dies_half_made():
     """Keeper, helper or init killed at any moment of the build and of the end."""
     chance = random.Random(int(os.environ.get("SEED", "1")))
@@ -257,7 +257,7 @@ def nothing_leaves_a_box_that_dies_half_made():
     net.run("loginbox", "gc")
 
 
-@untouched
+@untouched_after_gc
 def nothing_leaves_before_the_rules_are_there():
     """A sniffer on the host sees nothing of a box that dies at once, and no own chatter."""
     wire = net.Wire(net.own())
