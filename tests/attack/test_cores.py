@@ -36,13 +36,21 @@ def cores():
     for folder in FOLDERS:
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)
-            st = os.lstat(path)
-            if stat.S_ISREG(st.st_mode) and st.st_size > 1000:
-                with open(path, "rb") as file:
-                    head = file.read(18)
-                if head[:4] == b"\x7fELF" and head[16:18] == b"\x04\0":     # ET_CORE
-                    found.append(path)
+            if is_core(path):
+                found.append(path)
     return found
+
+
+def is_core(path):
+    try:
+        st = os.lstat(path)
+        if not stat.S_ISREG(st.st_mode) or st.st_size <= 1000:
+            return False
+        with open(path, "rb") as file:
+            head = file.read(18)
+    except FileNotFoundError:
+        return False                # of a box that has just ended
+    return head[:4] == b"\x7fELF" and head[16:18] == b"\x04\0"      # ET_CORE
 
 
 def remove(paths):

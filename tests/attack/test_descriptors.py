@@ -242,14 +242,18 @@ def processes_called(name):
             continue
 
 
+# As the kernel has them, cut.
+OURS = ("loginbox-keeper"[:15], "loginbox-init", "loginbox-helper"[:15])
+
+
 def look_at_box(start):
     """The descriptors of keeper, init and door of a box that `start` runs `sleep` in."""
+    attack.report.wait_until(lambda: not any(list(processes_called(name)) for name in OURS),
+                             "the last box has ended")
     process = start()
     try:
         attack.report.wait_until(lambda: list(processes_called("sleep")), "the session runs", 20)
-        return {name: fds_of(pid) for name in ("loginbox-keeper"[:15], "loginbox-init",
-                                               "loginbox-helper"[:15])
-                for pid in processes_called(name)}
+        return {name: fds_of(pid) for name in OURS for pid in processes_called(name)}
     finally:
         for pid in processes_called("sleep"):
             os.kill(pid, 9)
@@ -287,20 +291,21 @@ def the_boxs_own_processes_hold_nothing_of_their_first_caller():
 @test
 def a_pipe_of_the_first_session_ends_with_it():
     """A second session keeps the box; who reads the first one's output must see its end."""
-    first = subprocess.Popen([*attack.as_user(), attack.host.HELPER, "-c", "sleep 0.3"],
-                             stdout=subprocess.PIPE, env=attack.environment(), cwd="/",
-                             stdin=subprocess.DEVNULL)
-    attack.report.wait_until(lambda: list(processes_called("sleep")), "the first runs", 20)
-    second = subprocess.Popen([*attack.as_user(), attack.host.HELPER, "-c", "sleep 60"],
-                              env=attack.environment(), cwd="/", stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL)
+    def start(then):
+        process = subprocess.Popen([*attack.as_user(), attack.host.HELPER, "-c", f"echo in; {then}"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                   env=attack.environment(), cwd="/")
+        equal(process.stdout.readline(), "in\n", "a session")
+        return process
+    first = start("read x")
+    second = start("exec sleep 60")
     try:
-        equal(first.communicate(timeout=20)[0], b"", "output of the first")
+        equal(first.communicate("\n", timeout=60)[0], "", "output of the first")
         equal(second.poll(), None, "the second is still there")
     finally:
         for pid in processes_called("sleep"):
             os.kill(pid, 9)
-        second.wait(20)
+        second.communicate(timeout=60)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def the_kernels_list_is_the_plans():
     policy("dev = host")
     with held():
         equal(glob.glob(TOP + "/devices/loginbox/*/*/"), [], "none with the host's /dev")
-    wait_until(lambda: not glob.glob(TOP + "/*/loginbox"), "nothing is left", 10)
+    wait_until(lambda: not glob.glob(TOP + "/*/loginbox"), "nothing is left")
 
 
 @test

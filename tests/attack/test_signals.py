@@ -76,7 +76,10 @@ def typed(keys, delay):
             terminal.send(keys)
         else:
             terminal.hang_up()
-        time.sleep(0.3)
+        # It ends by that, or is in the middle of something when it is killed.
+        ends = time.monotonic() + 0.3
+        while not terminal.has_ended() and time.monotonic() < ends:
+            time.sleep(0.01)
 
 
 @test

@@ -8,7 +8,8 @@ import sys
 import attack
 import chain
 from attack import OTHER, PYTHON, as_user, by_su
-from report import contains, equal, test, true
+from processes import pids_of
+from report import contains, equal, test, true, wait_until
 
 # Tries every way to a process by its number; prints those that worked.
 REACH = """
@@ -48,6 +49,7 @@ class Victims:
                                       stdout=subprocess.PIPE, text=True,
                                       env=attack.environment(OTHER))
         equal(self.other.stdout.readline(), "here\n", "the other's session")
+        wait_until(lambda: self.own.pid in pids_of("sleep 600"), "the own process is the user's")
         box = next(iter(chain.notes(OTHER).values()))
         self.inside = [pid for pid in chain.Chain(OTHER).alive_inside()
                        if pid != int(box["init"].split()[0])]
@@ -88,7 +90,7 @@ def a_signal_to_everybody_stays_in_the_box():
         by_su(shlex.join(words(KILL_ALL)))
         true(victims.live(), "the victims live")
         attack.run([*as_user(), *words(KILL_ALL)], cwd="/")
-        equal(victims.own.wait(10), -9, "the control: outside, it kills the own process")
+        equal(victims.own.wait(60), -9, "the control: outside, it kills the own process")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,8 @@ while not os.path.exists("/tmp/over"):
                 seen.add(os.readlink(f"/proc/{pid}/exe"))
             except OSError:
                 pass
+    if any(path.endswith("/victim") for path in seen):
+        open("/tmp/seen", "w").close()
 print(json.dumps(sorted(seen)), flush=True)
 '''
 
@@ -136,6 +138,16 @@ def process_inside():
         except OSError:
             continue
     raise report.Failed("no process of alice's is in a user namespace of its own")
+
+
+def process_of(uid):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == uid:
+                return pid
+        except OSError:
+            continue
+    raise report.Failed(f"uid {uid} has no process")
 
 
 def background(code):
@@ -225,7 +237,11 @@ spaces = [os.open("/proc/{pid}/ns/" + kind, os.O_RDONLY) for kind in ("pid", "mn
 libc.setns(spaces[0], 0); libc.setns(spaces[1], 0)
 child = os.fork()
 if child == 0:
-    libc.setns(spaces[2], 0); time.sleep(1); os._exit(0)
+    libc.setns(spaces[2], 0)
+    ends = time.monotonic() + 20
+    while not os.path.exists("/tmp/seen") and time.monotonic() < ends:
+        time.sleep(0.01)
+    os._exit(0)
 os.waitpid(child, 0)"""])
 
 
@@ -281,8 +297,7 @@ except OSError as error:
     with background("import os, time; os.setresuid(100001, 100001, 100001); "
                     "print(\"in\", flush=True); time.sleep(600)") as session:
         equal(session.read_line(), "in", "the session")
-        pid = next(p for p in filter(str.isdigit, os.listdir("/proc"))
-                   if os.stat(f"/proc/{p}").st_uid == 100001)
+        pid = process_of(100001)
         equal(run(["loginbox", "kill", "alice"]).returncode, 0, "the end of the box")
         true(not os.path.exists(f"/proc/{pid}"), "the process of the subordinate id has ended")
 

@@ -79,9 +79,14 @@ def terminal():
 def write_to(name):
     os.close(os.open(name, os.O_WRONLY | os.O_NOCTTY))
     return os.stat(name).st_uid != os.getuid()
+def command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 def processes():
-    return any(WORD in open(f"/proc/{pid}/cmdline", "rb").read()
-               for pid in filter(str.isdigit, os.listdir("/proc"))
+    return any(WORD in command_line(pid) for pid in filter(str.isdigit, os.listdir("/proc"))
                if int(pid) not in (os.getpid(), os.getppid()))
 def lock(path):
     file = open(path, "rb")

@@ -70,8 +70,10 @@ def a_login_takes_not_much_more_processor_time_than_the_floor():
 @test
 def two_processes_stay_for_a_box_and_nothing_after_it():
     with measure.Held(cases.product(cases.TRUE), 1) as held:
-        staying = [what for _, what in held.new_processes().values() if what != "meter"]
-        equal(len(staying), PROCESSES_MOST, f"processes of a box {staying}")
+        def staying():
+            return [what for _, what in held.new_processes().values() if what != "meter"]
+        report.wait_until(lambda: len(staying()) == PROCESSES_MOST,
+                          f"{PROCESSES_MOST} processes of a box: {staying()}")
     report.wait_until(lambda: not held.new_processes(), "no process is left of the box", 20)
 
 

@@ -178,7 +178,7 @@ static void a_refusal_of_all_is_not_waited_for_again(void)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(4);
+		alarm(20);
 		if (setresuid(65534, 65534, 65534) < 0 || netlink_open(&sock, NETLINK_NETFILTER, &f) < 0)
 			_exit(2);
 		for (int i = 0; i < 3; i++)
