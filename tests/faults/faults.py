@@ -41,6 +41,9 @@ class Case:
         late = ["-e", f"inject={self.late}:delay_exit=300000"] if self.late else []
         return ["-e", f"inject={self.call}:{how}:when={self.number}", *late]
 
+    def traced(self):
+        return ["-e", f"trace={self.call}" + (f",{self.late}" if self.late else "")]
+
     def __str__(self):
         return f"{self.what} at {self.call} {self.number}"
 
@@ -103,8 +106,8 @@ class Run:
 
     def __init__(self, command, case, trace=None):
         options = case.options() if case else []
-        # Injected and shown calls are few; the trace of a normal run counts all.
-        shown = ["-o", trace] if trace else ["-o", "/dev/null"]
+        # The trace of a normal run counts all calls; of others strace need not decode the rest.
+        shown = ["-o", trace] if trace else ["-o", "/dev/null", *(case.traced() if case else [])]
         words = ["strace", "-f", "-q", *shown, *options, *command]
         log = attack.host.LogMark()
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

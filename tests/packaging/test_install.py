@@ -2,6 +2,7 @@
 """make install and uninstall: every variable, modes, the same bytes twice, nothing left."""
 
 import filecmp
+import functools
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ BUILD = os.environ.get("LOGINBOX_BUILD", "build")
 SCRATCH = tempfile.mkdtemp(prefix="install.")
 SET = {"PREFIX": "/opt/lb", "SYSCONFDIR": "/opt/etc", "LIBDIR": "/opt/lb/lib", "SBINDIR": "/opt/bin",
        "LIBEXECDIR": "/opt/exec", "PAMDIR": "/opt/pam", "MANDIR": "/opt/man", "HELPER_MODE": "0755"}
+FLAGS = "CFLAGS=-O1 -g"
 PROGRAMS = ("pam_loginbox.so", "loginbox-helper", "loginbox", "loginbox-systemd")
 
 
@@ -101,11 +103,19 @@ def uninstalled_only_the_policy_is_left():
     equal(list(files(top)[0]), ["/etc/security/loginbox.conf"], "files that are left")
 
 
+@functools.cache
+def built(name):
+    """The sources in another directory, built with every variable set."""
+    where = copy_of_the_tree(name)
+    make("all", FLAGS, *settings(SET), cwd=where)
+    return where
+
+
 @test
 def every_variable_is_followed_and_is_in_the_programs():
-    where = copy_of_the_tree("moved")
+    where = built("one")
     top = os.path.join(SCRATCH, "top")
-    make("install", f"DESTDIR={top}", "CFLAGS=-O1", *settings(SET), cwd=where)
+    make("install", f"DESTDIR={top}", FLAGS, *settings(SET), cwd=where)
     found, _ = files(top)
     outside = [path for path in found if not path.startswith("/opt/")]
     equal(outside, [], "files outside of what was asked for")
@@ -131,9 +141,7 @@ def every_variable_is_followed_and_is_in_the_programs():
 def built_in_another_directory_the_bytes_are_the_same():
     with open(os.path.join(TOP, "Makefile"), encoding="utf-8") as file:
         contains(file.read(), "-ffile-prefix-map", "the Makefile")
-    one, two = copy_of_the_tree("one"), copy_of_the_tree("a/longer/way/two")
-    for where in (one, two):
-        make("all", "CFLAGS=-O1 -g", cwd=where)
+    one, two = built("one"), built("a/longer/way/two")
     for name in PROGRAMS:
         paths = [os.path.join(where, "build", name) for where in (one, two)]
         true(filecmp.cmp(*paths, shallow=False), f"{name} is the same")
