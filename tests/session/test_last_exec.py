@@ -341,7 +341,7 @@ def a_filter_that_is_not_there_refuses_the_last_exec():
         with background("alice", "echo in; exec sleep 600") as first:
             equal(first.read_line(), "in", "a session that keeps the box")
             equal(ssh("alice", "echo on").stdout, "on\n", "control: another joins")
-            pid = run(["pgrep", "-fx", "sleep 600"]).stdout.split()[0]
+            pid = wait_until(lambda: run(["pgrep", "-fx", "sleep 600"]).stdout.split(), "it runs")[0]
             spoil = run(["nsenter", "-t", pid, "-m", "sh", "-c",
                          "mount -o remount,bind,rw /run/loginbox && mount -o remount,rw /run/loginbox"
                          " && rm /run/loginbox/filter"])
