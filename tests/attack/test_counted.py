@@ -141,7 +141,7 @@ def what_a_caller_lets_the_helper_close_is_closed_as_the_caller():
     with tenant("close", host.HELPER, "-c", "true") as (process, pids):
         true(2 < len(pids) <= ALLOWED, "no more than the tenant may have", pids)
         wait_until(lambda: all(seen and seen[0] == "loginbox-helper" and seen[2] == UID
-                               for seen in map(status, pids)), "the helpers wait as the tenant's", 10)
+                               for seen in map(status, pids)), "the helpers wait as the tenant's")
         process.stdin.write("\n")
         process.stdin.flush()
         equal(process.stdout.readline(), f"{len(pids)}\n", "how many the tenant can end")

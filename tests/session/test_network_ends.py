@@ -103,8 +103,8 @@ def somebody_keeps_the_lock():
 @untouched
 def a_lock_that_somebody_keeps_refuses_a_login_in_its_time_and_says_which():
     why = "cannot take lock '/run/loginbox/leases/lock': Connection timed out"
-    policy(text="[global]\ntimeout = 2s\n" + LAB)
     box = net.Box("bob")
+    policy(text="[global]\ntimeout = 2s\n" + LAB)
     with somebody_keeps_the_lock():
         refused("alice", why)
         keeper = keeper_of(box)
@@ -114,6 +114,7 @@ def a_lock_that_somebody_keeps_refuses_a_login_in_its_time_and_says_which():
         done = subprocess.run(["loginbox", "gc"], capture_output=True, text=True, timeout=60,
                               check=False)
         equal((done.returncode, why in done.stderr), (111, True), f"gc: {done}")
+    policy()
     equal(login("alice", "echo in").stdout, "in\n", "with the lock")
 
 
