@@ -188,6 +188,8 @@ int build_start(struct build *out, const struct plan *plan, const char *id,
 	out->control = take_fd(&ours);
 	if (connect_box(out, plan, network, f) == 0)
 		return 0;
+	/* An init that has ended has no network to connect. */
+	build_hear_cause(out, f);
 	build_abandon(out);
 	return -1;
 }

@@ -84,11 +84,19 @@ def each_failure_says_its_own_words():
 
 @test
 def an_init_that_failed_before_its_keeper_looked_is_the_cause():
-    """The keeper hears late that it has a child, which has ended by then."""
-    run = faults.Run(command(), faults.Case("sethostname", "1+", "EPERM", late="clone3"))
-    equal(run.seen, None, "nothing ran")
-    contains("\n".join(run.log.ours()), "host name", "the log says what init failed in")
-    equal(faults.no_process_left(), [], "processes left behind")
+    """The keeper hears late that it has a child, which has ended by then: nor has it a network that
+    could be connected, and in some runs that was the reason."""
+    connected = attack.POLICY.replace("network = none", "network = net") + \
+        "[network net]\nsubnet = 10.77.0.0/16\n"
+    for policy in (attack.POLICY, connected):
+        attack.host.write_policy(policy)
+        try:
+            run = faults.Run(command(), faults.Case("sethostname", "1+", "EPERM", late="clone3"))
+        finally:
+            attack.host.write_policy(attack.POLICY)
+        equal(run.seen, None, "nothing ran")
+        contains("\n".join(run.log.ours()), "host name", "the log says what init failed in")
+        equal(faults.no_process_left(), [], "processes left behind")
 
 
 if __name__ == "__main__":
