@@ -7,6 +7,7 @@
 #include "helper/admin/logs_summary.h"
 #include "helper/admin/screen.h"
 #include "lib/base/own.h"
+#include "lib/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,10 +65,9 @@ static unsigned show(FILE *from, const struct wanted *wanted)
 		if (!is_meant(line, wanted->which))
 			continue;
 		/* A line may quote a client: nothing of it reaches a terminal as it is. */
-		for (char *c = line; *c; c++)
-			if ((unsigned char)*c < 32 && *c != '\n')
-				*c = '?';
-		fputs(line, stdout);
+		line[strcspn(line, "\n")] = '\0';
+		text_clean(line);
+		puts(line);
 		n++;
 	}
 	return n;

@@ -48,6 +48,10 @@ int session_add(struct sessions *all, struct session_login *login, struct fail *
 	snprintf(s.service, sizeof(s.service), "%s", login->service);
 	snprintf(s.tty, sizeof(s.tty), "%s", login->tty);
 	snprintf(s.rhost, sizeof(s.rhost), "%s", login->rhost);
+	/* The client's or the application's words, shown to root. */
+	text_clean(s.service);
+	text_clean(s.tty);
+	text_clean(s.rhost);
 
 	if (getsockopt(s.sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
 		setsockopt(s.sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {

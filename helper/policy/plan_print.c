@@ -1,6 +1,9 @@
 #include "helper/policy/plan.h"
 
+#include "lib/base/text.h"
+
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,35 +61,39 @@ static const char *const verbs[] = {
 	[STEP_MARKER] = "marker",
 };
 
-static void print_source(const struct step *step, FILE *to)
+/* A user may have made the name, by a mount of the user's own: none of it reaches a terminal. */
+static void print_path(const char *before, const char *path, FILE *to)
 {
-	switch (step->op) {
-	case STEP_TEXT:
-		fprintf(to, " of %zu bytes", strlen(step->source));
-		break;
+	char shown[PATH_MAX];
+
+	snprintf(shown, sizeof(shown), "%s", path);
+	text_clean(shown);
+	fprintf(to, "%s%s", before, shown);
+}
+
+static const char *before_source(enum step_op op)
+{
+	switch (op) {
 	case STEP_COVER:
-		fprintf(to, " with %s", step->source);
-		break;
-	case STEP_SCRATCH:
-		fprintf(to, " and %s", step->source);
-		break;
 	case STEP_PROC:
-		fprintf(to, " with %s", step->source);
-		break;
+		return " with ";
+	case STEP_SCRATCH:
+		return " and ";
 	case STEP_LINK:
-		fprintf(to, " to %s", step->source);
-		break;
+		return " to ";
 	default:
-		fprintf(to, " from %s", step->source);
-		break;
+		return " from ";
 	}
 }
 
 static void print_step(const struct step *step, FILE *to)
 {
-	fprintf(to, "%-7s %s", verbs[step->op], step->target);
-	if (step->source[0])
-		print_source(step, to);
+	fprintf(to, "%-7s", verbs[step->op]);
+	print_path(" ", step->target, to);
+	if (step->op == STEP_TEXT && step->source[0])
+		fprintf(to, " of %zu bytes", strlen(step->source));
+	else if (step->source[0])
+		print_path(before_source(step->op), step->source, to);
 	if (step->op == STEP_NODE)
 		fprintf(to, " %u:%u", major(step->dev), minor(step->dev));
 	if (step->mode)
