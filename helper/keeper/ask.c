@@ -81,7 +81,7 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 		login.fds = *fds;
 		fds->n = 0;
 		OWN_STR was = NULL;
-		if (life_place(k, login.sock, &was, &f) == 0 &&
+		if (life_place(k, login.sock, login.fds.fd[WIRE_FD_PROCESS], &was, &f) == 0 &&
 			session_add(&k->sessions, &login, &f) == 0) {
 			struct session *s = &k->sessions.at[k->sessions.n - 1];
 			s->was = take_str(&was);

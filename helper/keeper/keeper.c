@@ -73,7 +73,7 @@ static int while_init_builds(struct keeper *k, const struct session_login *login
 		    place_count(&k->place, k->box.uid) > 1, deadline_ms, f) < 0 ||
 		build_placed(&k->build, f) < 0)
 		return -1;
-	return life_place(k, login->sock, was, f);
+	return life_place(k, login->sock, login->fds.fd[WIRE_FD_PROCESS], was, f);
 }
 
 /* Ends with this process's descriptor and the last process in it: no note is needed. */
@@ -203,10 +203,11 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 		cgroup_leave_tenants();
 	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
 		session_add(&k->sessions, login, &f) < 0) {
-		int sock = k->sessions.n ? k->sessions.at[0].sock : login->sock;
+		const struct session *s = k->sessions.n ? &k->sessions.at[0] : NULL;
+		int sock = s ? s->sock : login->sock;
 		build_abandon(&k->build);
 		build_network_end(&k->network, &k->place);
-		life_return(k, sock, was);
+		life_return(k, sock, s ? s->process : login->fds.fd[WIRE_FD_PROCESS], was);
 		box_cgroup_end(&k->cgroup);
 		place_box_forget(&k->place, &k->box);
 		if (k->cgroup.systemd) /* the lock is ours still */

@@ -256,22 +256,39 @@ static void look_at_init(struct keeper *k, const struct pollfd *polls)
 		box_is_gone(k);
 }
 
-int life_place(struct keeper *k, int sock, char **was, struct fail *f)
+/* As long as it does its number is its own. */
+static bool lives(int process)
+{
+	struct pollfd end = { .fd = process, .events = POLLIN };
+	return process >= 0 && poll(&end, 1, 0) == 0;
+}
+
+int life_place(struct keeper *k, int sock, int process, char **was, struct fail *f)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return fail_sys(f, "take session", "");
-	return box_cgroup_place(&k->cgroup, peer.pid, was, f);
+	if (lives(process)) {
+		if (box_cgroup_place(&k->cgroup, peer.pid, was, f) < 0)
+			return -1;
+		if (lives(process))
+			return 0;
+		/* Who has the number now may have been moved. */
+		box_cgroup_return(&k->cgroup, peer.pid, *was);
+		own_str_free(was);
+	}
+	return fail_say(f, FAIL_SYSTEM, "take session", "", "the application has ended");
 }
 
-void life_return(struct keeper *k, int sock, char *was)
+void life_return(struct keeper *k, int sock, int process, char *was)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
-	if (was && getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+	if (was && lives(process) &&
+		getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
 		box_cgroup_return(&k->cgroup, peer.pid, was);
 }
 
@@ -307,11 +324,9 @@ static bool is_used(const struct keeper *k, const char *node)
 static void session_ended(const struct session *ended, void *arg)
 {
 	struct keeper *k = arg;
-	struct pollfd process = { .events = POLLIN };
 
 	/* One that was shown the way back: nobody waits for this. */
-	process.fd = ended->process >= 0 ? ended->process : k->sessions.leaver;
-	if (poll(&process, 1, 0) == 0)
+	if (lives(ended->process >= 0 ? ended->process : k->sessions.leaver))
 		box_cgroup_return(&k->cgroup, ended->pid, ended->was);
 	/* Who never came in has no record to be ended. */
 	if (ended->in)

@@ -76,12 +76,15 @@ struct keeper {
 /* Opens the rendezvous of the box where the next login looks for it. */
 int life_open_rendezvous(struct keeper *k, struct fail *f);
 
-/* Moves the process at the other end of a login's socket into the box's groups; `*was` as
- * for box_cgroup_place(). */
-int life_place(struct keeper *k, int sock, char **was, struct fail *f);
+/*
+ * Moves the process of a login, at the other end of `sock` and behind the pidfd `process`, into the
+ * box's groups; `*was` as for box_cgroup_place(). One that has ended is refused: its number may
+ * be somebody else's by now.
+ */
+int life_place(struct keeper *k, int sock, int process, char **was, struct fail *f);
 
-/* Moves it back to where it was, because the box was not made. */
-void life_return(struct keeper *k, int sock, char *was);
+/* Moves it back to where it was, if it lives, because the box was not made. */
+void life_return(struct keeper *k, int sock, int process, char *was);
 
 /* Tells the session that was added last to come in, with what it needs for that. False, and no
  * session any more, when it cannot be told. */

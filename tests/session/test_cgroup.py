@@ -509,6 +509,47 @@ def a_group_too_deep_to_be_told_is_left_as_well():
         contains(log.ours()[-1], f"/proc/{caller.pid}/cgroup", "the log")
 
 
+def numbered(pid):
+    """A process of bob's with the number of one that has ended, as after many forks."""
+    while True:
+        with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+            file.write(str(pid - 1))
+        process = subprocess.Popen(["setpriv", "--reuid=bob", "--regid=bob", "--clear-groups",
+                                    "sleep", "600"])
+        if process.pid == pid:
+            return process
+        process.kill()
+        process.wait()
+
+
+@test
+def a_login_that_died_while_it_waited_moves_nobody_else_into_its_groups():
+    """Its user kills su and forks until the number is somebody else's, who would have had the
+    limits of the box, and at its end none."""
+    need_v1()
+    policy("tasks_max = 50")
+    equal(run(["su", "alice", "-c", "echo in"]).stdout, "in\n", "control: the user's lock is there")
+    group = TOP + "/pids/victims"
+    os.mkdir(group)
+    with locked("lock/2001"):
+        caller = subprocess.Popen(["su", "alice", "-c", "true"])
+        wait_until(lambda: waiting("lock/2001"), "the helper waits")
+        caller.kill()
+        caller.wait()
+        victim = numbered(caller.pid)
+        with open(group + "/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(victim.pid))
+    try:
+        # Of whoever comes after it.
+        equal(run(["su", "alice", "-c", "echo in"]).stdout, "in\n", "the next login")
+        wait_until(lambda: not groups(), "no group of a box is left", 20)
+        contains(cgroup_of(victim.pid), ":pids:/victims\n", "the groups of the other process")
+    finally:
+        victim.kill()
+        victim.wait()
+        wait_until(lambda: removed(group), "the group is empty")
+
+
 def main():
     host.need_product()
     for service in ("sshd", "su"):
