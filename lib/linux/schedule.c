@@ -25,6 +25,9 @@ static bool is_hosts_word(int err)
 
 #define IOPRIO_WHO_PROCESS 1 /* ioprio_set(2); the C library has no header for it */
 #define SLACK_NS 50000       /* what the kernel gives its first process */
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67 /* since Linux 6.4 */
+#endif
 
 /* A kernel without the call has nothing to forget; a filter of the host's is the host's word. */
 static bool is_forgotten(long result)
@@ -42,6 +45,10 @@ int schedule_forget(struct fail *f)
 		return fail_sys(f, "reset", "memory policy");
 	if (!is_forgotten(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0)))
 		return fail_sys(f, "reset", "huge pages");
+	/* With pages that are merged with another's, that one can learn what they hold. EINVAL: a
+	 * kernel without it. */
+	if (!is_forgotten(prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0)) && errno != EINVAL)
+		return fail_sys(f, "reset", "merging of memory");
 	return 0;
 }
 
