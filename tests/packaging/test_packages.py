@@ -290,5 +290,12 @@ def outside():
                            "/usr/bin/python3", os.path.abspath(__file__)], check=False).returncode
 
 
+def inside():
+    # The index of all manual pages is the machine's, and made anew after each of these packages.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("/var/lib/man-db/auto-update")
+    return report.run_all()
+
+
 if __name__ == "__main__":
-    sys.exit(report.run_all() if INSIDE else outside())
+    sys.exit(inside() if INSIDE else outside())
