@@ -5,7 +5,6 @@ import os
 import re
 import struct
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -16,7 +15,7 @@ import report  # noqa: E402
 from console import Console  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import run  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from terminal import Terminal, wait_for_job  # noqa: E402
 
 UTMP_SIZE, USER_PROCESS, DEAD_PROCESS = 384, 7, 8
 LEGACY = "/proc/sys/dev/tty/legacy_tiocsti"
@@ -62,13 +61,14 @@ def job_control_works_on_it():
     with Console(3) as console:
         console.log_in("alice", hostfiles.PASSWORD)
         console.send("clear; sleep 500\n")
-        time.sleep(3)
+        wait_for_job("sleep 500", 60)
         console.send("\032")
         console.expect(r"Stopped +sleep 500")
         console.send("clear; bg; jobs\n")
         console.expect(r"Running +sleep 500")
         console.send("clear; fg\n")
         console.expect(r"^sleep 500")
+        wait_for_job("sleep 500", 60)
         console.send("\003")
         console.expect(r"^\$ *$")
         console.send("exit\n")

@@ -39,6 +39,13 @@ def has_terminal(pid):
     return fields is not None and fields[0] not in "TtZX" and fields[2] == fields[5]
 
 
+def wait_for_job(command, seconds=20.0):
+    """Until the command, as its words are in its command line, has its terminal: it runs in the
+    foreground, and takes the keys that send signals."""
+    report.wait_until(lambda: any(map(has_terminal, pids_of(command))),
+                      f"'{command}' runs in the foreground", seconds)
+
+
 class Terminal:
     """Runs command on a new terminal; use it in a `with` block."""
 
@@ -148,11 +155,6 @@ class Terminal:
         report.wait_until(lambda: self.ask("echo $came $(stty size)").split()
                           == ["yes", str(rows), str(columns)], "the change of the window arrives")
 
-    def wait_for_job(self, command):
-        """Until the command, as its words are in its command line, has its terminal: it runs in the
-        foreground, and takes the keys that send signals."""
-        report.wait_until(lambda: any(map(has_terminal, pids_of(command))),
-                          f"'{command}' runs in the foreground")
 
     def hang_up(self):
         if self.master >= 0:

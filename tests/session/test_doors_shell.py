@@ -15,7 +15,7 @@ import report  # noqa: E402
 from doors import OWN_PID_NS, WHERE  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
 from ssh import run, shell, ssh  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from terminal import Terminal, wait_for_job  # noqa: E402
 
 HELPER = host.HELPER
 SHOW = r"""python3 -I -c 'import sys; print(sys.argv[1:])' "$0" "$@" """
@@ -99,12 +99,12 @@ def an_interactive_login_shell_has_its_terminal():
         true(name.startswith("/dev/pts"), "tty", name)
         equal(terminal.ask("stat -c %U $(tty)").strip(), "alice", "owner of the terminal")
         terminal.line("sleep 600; echo status=$?")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect("Stopped", 20)
         terminal.line("fg")
         terminal.expect("sleep 600", 20)
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $", 20)
         terminal.line("exit 5")
@@ -132,7 +132,7 @@ def suspended_twice(options):
         terminal.line("bash")
         terminal.expect(r"\$ $", 20)
         terminal.line("sleep 618")
-        terminal.wait_for_job("sleep 618")
+        wait_for_job("sleep 618")
         terminal.send("\x1a")
         terminal.expect("Stopped +sleep 618", 20)
         terminal.line("suspend")
@@ -141,7 +141,7 @@ def suspended_twice(options):
         terminal.expect("^bash", 20)
         terminal.line("fg")
         terminal.expect("^sleep 618", 20)
-        terminal.wait_for_job("sleep 618")
+        wait_for_job("sleep 618")
         terminal.send("\x03")
         terminal.line("echo inter''rupted=$?")
         equal(terminal.expect(r"interrupted=(\d+)", 20)[1], "130", "status after ^C")

@@ -19,6 +19,7 @@ import report  # noqa: E402
 from doors import DOORS, OWN_PID_NS, WHERE  # noqa: E402
 from report import true, wait_until  # noqa: E402
 from ssh import run, ssh_command  # noqa: E402
+from terminal import wait_for_job  # noqa: E402
 
 HELPER = host.HELPER
 RELAY = host.STUDENT_POLICY.replace("nofile = 512", "nofile = 512\nterminal = relay")
@@ -124,12 +125,12 @@ def has_jobs(terminal):
     """Stopped, continued and interrupted from the keyboard."""
     try:
         terminal.line("sleep 615; echo st''atus=$?")
-        terminal.wait_for_job("sleep 615")
+        wait_for_job("sleep 615")
         terminal.send("\x1a")
         terminal.expect(r"Stopped +sleep 615", 20)
         terminal.line("fg")
         terminal.expect(r"sleep 615", 20)
-        terminal.wait_for_job("sleep 615")
+        wait_for_job("sleep 615")
         terminal.send("\x03")
         terminal.line("echo int''errupted=$?")
         return "yes" if terminal.expect(r"interrupted=(\d+)", 20)[1] == "130" else "no"

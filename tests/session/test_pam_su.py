@@ -15,7 +15,7 @@ from compare import in_both  # noqa: E402
 from pamtester import TWO_LINES, pamtester  # noqa: E402
 from report import contains, equal, test, true  # noqa: E402
 from ssh import run  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from terminal import Terminal, wait_for_job  # noqa: E402
 
 OWN_SPACE = os.readlink("/proc/self/ns/mnt")
 
@@ -73,12 +73,12 @@ def job_control_works_under_su(boxed):
     with Terminal(["su", "-", "alice"]) as terminal:
         terminal.expect(r"\$ $")
         terminal.line("sleep 600; echo status=$?")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect(r"status=148")
         terminal.line("fg")
         terminal.expect(r"sleep 600")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $")
         terminal.line("exit 3")

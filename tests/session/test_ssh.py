@@ -16,7 +16,7 @@ from compare import in_both  # noqa: E402
 from processes import pids_of  # noqa: E402
 from report import contains, equal, true, wait_until  # noqa: E402
 from ssh import background, clean_up, run, shell, ssh, ssh_command  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from terminal import Terminal, wait_for_job  # noqa: E402
 
 HOME = "/home/alice"
 BIG = 300_000
@@ -101,7 +101,7 @@ def a_change_of_the_window_arrives(_boxed):
 def job_control_works(_boxed):
     with shell("alice") as terminal:
         terminal.line("sleep 600; echo status=$?")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect(r"Stopped +sleep 600")
         terminal.expect(r"status=148")
@@ -110,13 +110,13 @@ def job_control_works(_boxed):
         equal(terminal.ask("jobs -r | grep -c 'sleep 600'").strip(), "1", "running jobs after bg")
         terminal.line("fg")
         terminal.expect(r"sleep 600")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $")
         terminal.line("echo interrupted=$?")
         interrupted = terminal.expect(r"interrupted=(\d+)").group(1)
         terminal.line("sleep 600; echo quit=$?")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x1c")
         terminal.expect(r"quit=131")
         equal(terminal.ask("jobs | wc -l").strip(), "0", "jobs left")

@@ -12,7 +12,7 @@ import leftovers  # noqa: E402
 import report  # noqa: E402
 from doors import DOORS, OWN_PID_NS, WHERE  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from terminal import Terminal, wait_for_job  # noqa: E402
 
 FRESH = ("su --pty",)       # a pty of the box's own
 
@@ -74,20 +74,20 @@ def gives_the_terminal_its_name(door):
 def keeps_job_control(door):
     with door.open() as terminal:
         terminal.line("sleep 600; echo status=$?")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x1a")
         terminal.expect(r"Stopped +sleep 600")
         terminal.line("bg")
         terminal.expect(r"sleep 600 &")
         terminal.line("fg")
         terminal.expect(r"sleep 600")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x03")
         terminal.expect(r"\$ $")
         terminal.line("echo interrupted=$?")
         equal(terminal.expect(r"interrupted=(\d+)").group(1), "130", "status after ^C")
         terminal.line("sleep 600; echo quit=$?")
-        terminal.wait_for_job("sleep 600")
+        wait_for_job("sleep 600")
         terminal.send("\x1c")
         terminal.expect(r"quit=131")
         equal(terminal.ask("jobs | wc -l").strip(), "0", "jobs left")

@@ -15,7 +15,7 @@ import report  # noqa: E402
 from doors import OWN_PID_NS, WHERE  # noqa: E402
 from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import run  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from terminal import Terminal, wait_for_job  # noqa: E402
 
 HELPER = host.HELPER
 POLICY = host.STUDENT_POLICY.replace("nofile", "terminal = relay\nnofile")
@@ -84,14 +84,14 @@ def the_window_and_its_changes_arrive():
 def job_control_works_inside():
     with opened() as terminal:
         terminal.line("sleep 601; echo status=$?")
-        terminal.wait_for_job("sleep 601")
+        wait_for_job("sleep 601")
         terminal.send("\x1a")
         terminal.expect("Stopped", 20)
         terminal.line("bg")
         terminal.expect("sleep 601", 20)
         terminal.line("fg")
         terminal.expect("sleep 601", 20)
-        terminal.wait_for_job("sleep 601")
+        wait_for_job("sleep 601")
         terminal.send("\x03")
         terminal.expect(r"\$ $", 20)
         terminal.line("echo interrupted=$?")
