@@ -265,9 +265,10 @@ def a_helper_that_stops_itself_meets_the_deadline():
 def a_helper_that_leaves_a_hanging_child_meets_the_deadline():
     host.switch_on("sshd", f"deadline={DEADLINE}")
     try:
-        with helper_is("#!/bin/sh\n/bin/sleep 8 &\nexit 0\n"):
+        child = f"/bin/sleep {2 * DEADLINE}"
+        with helper_is(f"#!/bin/sh\n{child} &\nexit 0\n"):
             must_refuse_command("")
-        report.wait_until(lambda: not ps_has("/bin/sleep 8"), "the child has ended", 60)
+        report.wait_until(lambda: not ps_has(child), "the child has ended", 60)
     finally:
         host.switch_on("sshd")
 
