@@ -6,6 +6,7 @@
 #include "helper/admin/admin.h"
 #include "helper/admin/boxes.h"
 #include "helper/admin/screen.h"
+#include "helper/build/box_systemd.h"
 #include "helper/build/network_keep.h"
 #include "helper/state/sweep.h"
 
@@ -14,7 +15,7 @@
 
 struct gc {
 	bool json, dry;
-	unsigned n;
+	unsigned n, scopes;
 	struct network_gc network;
 };
 
@@ -43,9 +44,9 @@ static void sum_up(const struct gc *gc, unsigned counts)
 	const struct network_gc *net = &gc->network;
 
 	if (gc->json) {
-		printf("%s], \"counts\": %u, \"leases\": %u, \"links\": %u, \"rules\": %u, \"repaired\": %u}\n",
+		printf("%s], \"counts\": %u, \"leases\": %u, \"links\": %u, \"rules\": %u, \"repaired\": %u, \"scopes\": %u}\n",
 			gc->n ? "\n" : "", counts, net->leases, net->links,
-			net->rules, net->repaired);
+			net->rules, net->repaired, gc->scopes);
 		return;
 	}
 	print_count(removed, counts, "mark of a box that is not there",
@@ -57,7 +58,9 @@ static void sum_up(const struct gc *gc, unsigned counts)
 		"sets of rules of networks without a box");
 	print_count(gc->dry ? "would make again" : "made again", net->repaired,
 		"set of rules that somebody flushed", "sets of rules that somebody flushed");
-	if (!gc->n && !counts && !net->leases && !net->links && !net->rules && !net->repaired)
+	print_count(gc->dry ? "would end" : "ended", gc->scopes, "scope of systemd's without a box",
+		"scopes of systemd's without a box");
+	if (!gc->scopes && !gc->n && !counts && !net->leases && !net->links && !net->rules && !net->repaired)
 		printf("no dead box left anything\n");
 }
 
@@ -75,6 +78,7 @@ static int collect(struct gc *gc, struct fail *f)
 			return -1;
 		screen_busy("looking for what dead boxes left ...");
 		n = sweep_all(&place, gc->dry ? SWEEP_DRY : SWEEP_WAIT, tell, gc);
+		gc->scopes = box_systemd_sweep(&place, gc->dry);
 		gc->network.dry = gc->dry;
 		network_gc(&place, NULL, &gc->network, f);
 		place_close(&place);

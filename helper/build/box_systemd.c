@@ -1,11 +1,13 @@
 #include "helper/build/box_systemd.h"
 
+#include "helper/state/sweep.h"
 #include "helper/systemd/words.h"
 #include "lib/base/fdio.h"
 #include "lib/base/own.h"
 #include "lib/linux/fds.h"
 #include "lib/linux/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -25,6 +27,7 @@
 #define STOP_MS 2000
 #define APPLY_MS 1000 /* from systemd's answer until the kernel holds it */
 #define NAP_MS 2
+#define SLICES "/sys/fs/cgroup/user.slice"
 
 /* What systemd calls the keys, and in which unit it counts them. */
 static const struct {
@@ -323,4 +326,80 @@ int box_systemd_start(struct box_cgroup *cg, const struct plan *plan, const char
 		return -1;
 	cgroup_count(&cg->host, cg->per_user ? cg->path.user : cg->path.box, &cg->before);
 	return 0;
+}
+
+/* ---- left over -------------------------------------------------------------------------------- */
+
+/* "user-UID.slice". */
+static bool read_slice(const char *name, uid_t *uid)
+{
+	char digits[16], again[40];
+	uint64_t number;
+
+	if (!text_starts(name, "user-"))
+		return false;
+	snprintf(digits, sizeof(digits), "%.*s", (int)strcspn(name + 5, "."), name + 5);
+	if (!text_to_u64(digits, UINT32_MAX - 1, &number))
+		return false;
+	*uid = (uid_t)number;
+	snprintf(again, sizeof(again), "user-%s.slice", digits);
+	return strcmp(name, again) == 0;
+}
+
+/*
+ * Nothing runs in it, and the state directory knows no box of that name, as its note comes
+ * first. Who only looks has not removed dead boxes before.
+ */
+static bool is_left(const struct place *place, int slice, uid_t uid, const char *name, bool dry)
+{
+	struct place_box box = { .uid = uid };
+	char prefix[32], path[300], events[256];
+	size_t n = (size_t)snprintf(prefix, sizeof(prefix), "loginbox-%u-", uid);
+
+	if (!text_starts(name, prefix) || strlen(name) != n + PLACE_ID + strlen(".scope") ||
+		strspn(name + n, "0123456789abcdef") != PLACE_ID ||
+		strcmp(name + n + PLACE_ID, ".scope") != 0)
+		return false;
+	memcpy(box.id, name + n, PLACE_ID);
+	snprintf(path, sizeof(path), "%.100s/cgroup.events", name);
+	if (fdio_read_at(slice, path, events, sizeof(events)) < 0 || !strstr(events, "populated 0"))
+		return false;
+	OWN_FD dir = place_box_open(place, &box);
+	return dir < 0 ? errno == ENOENT : dry && sweep_box(place, &box, SWEEP_DRY);
+}
+
+static unsigned sweep_slice(const struct place *place, int top, const char *slice, uid_t uid, bool dry)
+{
+	struct dirent *entry;
+	unsigned n = 0;
+	int fd = openat(top, slice, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		own_fd_close(&fd);
+		return 0;
+	}
+	while ((entry = readdir(dir)))
+		if (is_left(place, fd, uid, entry->d_name, dry)) {
+			n++;
+			if (!dry)
+				stop_scope(entry->d_name);
+		}
+	closedir(dir);
+	return n;
+}
+
+unsigned box_systemd_sweep(const struct place *place, bool dry)
+{
+	struct dirent *entry;
+	unsigned n = 0;
+	uid_t uid;
+	DIR *dir = box_systemd_is_here() ? opendir(SLICES) : NULL;
+
+	while (dir && (entry = readdir(dir)))
+		if (read_slice(entry->d_name, &uid))
+			n += sweep_slice(place, dirfd(dir), entry->d_name, uid, dry);
+	if (dir)
+		closedir(dir);
+	return n;
 }

@@ -46,6 +46,13 @@ void box_systemd_user_done(uid_t uid, int64_t deadline_ms);
 int box_systemd_start(struct box_cgroup *cg, const struct plan *plan, const char *id, pid_t init,
 	bool shared, int64_t deadline_ms, struct fail *f);
 
+/*
+ * Stops the scopes of boxes that are not known any more and in which nothing runs; `dry` only
+ * looks. Such a one is left where init ended before it was in it and the keeper was killed
+ * then: systemd waits for a last process to leave. Returns how many there were.
+ */
+unsigned box_systemd_sweep(const struct place *place, bool dry);
+
 /* The group of the user's session that a text of /proc/PID/cgroup names, without the first
  * slash, in `out`; false when it is not below the user's slice. */
 bool box_systemd_session(const struct box_cgroup *cg, const char *text, char *out, size_t size);

@@ -317,6 +317,25 @@ def nothing_stays_of_a_box_whose_init_ended_before_it_was_in_the_scope():
 
 
 @test
+def gc_ends_a_scope_that_nobody_takes_back():
+    """As before, and its keeper is killed as soon as systemd has answered."""
+    policy("bind.x = /nonexistent:/mnt")
+    with Instead(f'#!/bin/sh\n{PROGRAM}.kept "$@"\nkill -9 $PPID\n'):
+        true(run(["su", "alice", "-c", "true"], timeout=120).returncode != 0, "refused")
+    # Also that of the login of the user's own systemd, which logind asked for.
+    left = wait_until(lambda: glob.glob(f"{SLICE}/loginbox-2001-*.scope"), "a scope is left", 20)
+    contains(run(["loginbox", "gc", "--dry-run"]).stdout, f"would end {len(left)} scope", "dry run")
+    true(all(map(os.path.isdir, left)), "a dry run changes nothing", left)
+    contains(run(["loginbox", "gc"]).stdout, f"ended {len(left)} scope", "gc")
+    wait_until(lambda: not units(), "systemd knows none any more", SECONDS)
+    policy(KEYS)
+    with held():
+        equal(run(["loginbox", "gc"]).stdout, "no dead box left anything\n", "gc beside a living box")
+        true(os.path.isdir(scope()), "its scope lives")
+    at_rest()
+
+
+@test
 def a_systemd_that_does_not_answer_refuses_what_was_asked_for_and_nothing_else():
     for text, why in (("#!/bin/sh\nexit 1\n", "without an answer"),
                       ("#!/bin/sh\nexec sleep 60\n", "ask")):
