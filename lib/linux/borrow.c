@@ -97,8 +97,12 @@ serve(const struct account *as, int base, int sock, borrow_do *what, const char 
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (keep_only(base, sock) == 0 && become(as) == 0)
+	if (keep_only(base, sock) == 0 && become(as) == 0) {
+		/* One that is stuck would keep open what somebody reads from the caller until its end. */
+		for (int fd = 0; fd < BASE_FD; fd++)
+			close(fd);
 		what(path, &fds.fd[0], &answer);
+	}
 	fds.n = answer.err == 0 && fds.fd[0] >= 0;
 	fdio_send(SOCK_FD, &answer, sizeof(answer), &fds, &ignored);
 	_exit(0);

@@ -19,7 +19,7 @@ import report  # noqa: E402
 import trees  # noqa: E402
 from autofs import Automount  # noqa: E402
 from fuse import Fuse  # noqa: E402
-from report import contains, equal, test, true  # noqa: E402
+from report import contains, equal, test, true, wait_until  # noqa: E402
 from ssh import run  # noqa: E402
 
 POLICY = "[global]\ntimeout = {timeout}\n[box t]\n{keys}[rule r]\nuser = alice, bob, carol\nbox = t\n"
@@ -133,6 +133,25 @@ def a_silent_home_refuses_that_login_and_no_other():
             true(time.monotonic() - began < 30, "the deadline ends it")
             contains(why, "timed out", "why")
             equal(let_in("bob", "id -un").strip(), "bob", "another login")
+
+
+@test
+def a_silent_home_holds_up_no_reader_of_check():
+    """The process that is stuck in it is left behind, and has nothing open that a pipe's end needs."""
+    host.write_policy("[box b]\n[rule a]\nuser = alice\nbox = b\n")
+    with Fuse("/home/alice", 2001, mute=True):
+        with subprocess.Popen(["loginbox", "check"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE) as check:
+            check.wait(60)
+            os.set_blocking(check.stdout.fileno(), False)
+            wait_until(lambda: ended(check.stdout), "the output ends when the command has")
+
+
+def ended(pipe):
+    try:
+        return os.read(pipe.fileno(), 65536) == b""
+    except BlockingIOError:
+        return False
 
 
 @test
