@@ -6,15 +6,19 @@ RLIMIT_NPROC counts by the real uid, and the tenant's is small here.
 import contextlib
 import fcntl
 import os
+import random
 import subprocess
 import sys
 import time
 
 import attack
-from attack import UID, USER, host
+from attack import host
 from report import contains, equal, test, true, wait_until
 
 PROGRAM = "/usr/local/share/attack/counted.py"
+# The kernel counts over all that runs on the machine, in other throw-away hosts too.
+USER, UID = "counted", random.randrange(100000, 1 << 30)
+POLICY = attack.POLICY + f"[rule counted]\nuser = {USER}\nbox = student\n"
 ALLOWED = 20        # processes of the tenant's
 TRIES = 60
 WAITING = 128       # PLACE_WAITING_MAX of helper/state/place.h
@@ -104,10 +108,10 @@ def all_processes():
 def tenant(how, *program, allowed=ALLOWED, tries=TRIES):
     """Its program after it has started what it could; the numbers of what it started."""
     attack.hostfiles.write(PROGRAM, CODE, 0o644)
-    words = [*attack.as_user(), attack.PYTHON, "-I", PROGRAM, how, str(allowed), str(tries),
+    words = [*attack.as_user(USER), attack.PYTHON, "-I", PROGRAM, how, str(allowed), str(tries),
              *program]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env=attack.environment(), cwd="/") as process:
+                          env=attack.environment(USER), cwd="/") as process:
         try:
             yield process, [int(word) for word in process.stdout.readline().split()[1:]]
         finally:
@@ -168,9 +172,9 @@ def ended():
 
 @test
 def the_keepers_of_a_tenant_who_does_not_wait_for_them_count_as_the_tenants():
-    network = attack.POLICY.replace("network = none", "network = net") + \
-        "[network net]\nsubnet = 10.77.0.0/16\n"
-    for policy in (network, attack.POLICY.replace("nofile = 512", "processes = hidden")):
+    network = POLICY.replace("network = none", "network = net") + \
+        "[network net]\nsubnet = 10.77.0.0/16\naddress = by-session\n"
+    for policy in (network, POLICY.replace("nofile = 512", "processes = hidden")):
         host.write_policy(policy)
         try:
             with tenant("orphan", host.HELPER, "-c", "true") as (_, pids):
@@ -179,19 +183,19 @@ def the_keepers_of_a_tenant_who_does_not_wait_for_them_count_as_the_tenants():
                 equal(zombies(0), 0, "dead processes that are root's")
                 true(zombies(UID) >= ALLOWED - 5, "the tenant's", zombies(UID))
         finally:
-            host.write_policy(attack.POLICY)
+            host.write_policy(POLICY)
     wait_until(lambda: not zombies(UID), "the first process of the host takes them")
 
 
 @test
 def the_lock_of_a_user_has_so_many_waiting_for_it_and_no_more():
-    host.write_policy("[global]\ntimeout = 4m\n" + attack.POLICY)
-    equal(attack.by_shell("-c", "true").returncode, 0, "control: it is not held")
-    program = [*attack.as_user(), host.HELPER, "-c", "echo in"]
+    host.write_policy("[global]\ntimeout = 4m\n" + POLICY)
+    equal(attack.by_shell("-c", "true", user=USER).returncode, 0, "control: it is not held")
+    program = [*attack.as_user(USER), host.HELPER, "-c", "echo in"]
     lock = os.open(f"/run/loginbox/lock/{UID}", os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
     all_of_them = [subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                    stderr=subprocess.PIPE, text=True, env=attack.environment())
+                                    stderr=subprocess.PIPE, text=True, env=attack.environment(USER))
                    for _ in range(WAITING + 5)]
     try:
         wait_until(lambda: sum(one.poll() is not None for one in all_of_them) >= 5, "five end", 60)
@@ -205,10 +209,21 @@ def the_lock_of_a_user_has_so_many_waiting_for_it_and_no_more():
     finally:
         os.close(lock)
         outputs = [one.communicate() for one in all_of_them]
-        host.write_policy(attack.POLICY)
+        host.write_policy(POLICY)
     equal(sum(out == "in\n" for out, _ in outputs), WAITING, "who gets in when it is free")
-    equal(attack.by_shell("-c", "echo in").stdout, "in\n", "afterwards")
+    equal(attack.by_shell("-c", "echo in", user=USER).stdout, "in\n", "afterwards")
+
+
+def make_user():
+    for path, line in (("/etc/passwd", f"{USER}:x:{UID}:{UID}::/home/{USER}:/bin/bash\n"),
+                       ("/etc/group", f"{USER}:x:{UID}:\n")):
+        with open(path, "a", encoding="ascii") as file:
+            file.write(line)
+    os.mkdir(f"/home/{USER}")
+    os.chown(f"/home/{USER}", UID, UID)
 
 
 if __name__ == "__main__":
+    make_user()
+    attack.POLICY = POLICY
     sys.exit(attack.main())
