@@ -158,6 +158,7 @@ def what_an_old_keeper_left_is_taken_away():
         os.kill(chain.keeper, 9)
         one.kill()
         one.close = one.let_go
+        wait_until(lambda: not os.path.exists(f"/proc/{chain.keeper}"), "the keeper is dead", 20)
     install("other", "other")
     try:
         contains(run(["loginbox", "gc"]).stdout, "removed box", "gc of the other version")
