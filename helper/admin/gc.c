@@ -60,7 +60,8 @@ static void sum_up(const struct gc *gc, unsigned counts)
 		"set of rules that somebody flushed", "sets of rules that somebody flushed");
 	print_count(gc->dry ? "would end" : "ended", gc->scopes, "scope of systemd's without a box",
 		"scopes of systemd's without a box");
-	if (!gc->scopes && !gc->n && !counts && !net->leases && !net->links && !net->rules && !net->repaired)
+	if (!gc->n && !counts && !net->leases && !net->links && !net->rules && !net->repaired &&
+		!gc->scopes)
 		printf("no dead box left anything\n");
 }
 

@@ -368,7 +368,8 @@ static bool is_left(const struct place *place, int slice, uid_t uid, const char 
 	return dir < 0 ? errno == ENOENT : dry && sweep_box(place, &box, SWEEP_DRY);
 }
 
-static unsigned sweep_slice(const struct place *place, int top, const char *slice, uid_t uid, bool dry)
+static unsigned sweep_slice(const struct place *place, int top, const char *slice, uid_t uid,
+	bool dry)
 {
 	struct dirent *entry;
 	unsigned n = 0;

@@ -80,11 +80,13 @@ static void join(struct keeper *k, int peer, struct wire_join *ask, struct fdio_
 		struct fdio_fds ttys = session_split_ttys(fds, WIRE_FDS + 1);
 		login.fds = *fds;
 		fds->n = 0;
-		OWN_STR was = NULL;
-		if (life_place(k, login.sock, login.fds.fd[WIRE_FD_PROCESS], &was, &f) == 0 &&
-			session_add(&k->sessions, &login, &f) == 0) {
-			struct session *s = &k->sessions.at[k->sessions.n - 1];
-			s->was = take_str(&was);
+		struct session *s = session_add(&k->sessions, &login, &f) < 0
+			? NULL
+			: &k->sessions.at[k->sessions.n - 1];
+		/* Not moved before there is room for it: the box that it gets then moves it. */
+		if (s && life_place(k, s->sock, s->process, &s->was, &f) < 0) {
+			session_drop_last(&k->sessions);
+		} else if (s) {
 			answer.kind = WIRE_JOINED;
 			life_attach_ttys(k, s, &ttys);
 			/* One that has given up has had its answer: no other box is needed for it. */

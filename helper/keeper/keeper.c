@@ -185,6 +185,28 @@ static void live(struct keeper *k)
 		}
 }
 
+/* All that was made is taken away again, then the login is told of it. */
+static void __attribute__((noreturn))
+give_up(struct keeper *k, const struct session_login *login, char *was, const struct fail *why)
+{
+	const struct session *s = k->sessions.n ? &k->sessions.at[0] : NULL;
+	struct wire_verdict verdict;
+	int sock = s ? s->sock : login->sock;
+
+	build_abandon(&k->build);
+	build_network_end(&k->network, &k->place);
+	life_return(k, sock, s ? s->process : login->fds.fd[WIRE_FD_PROCESS], was);
+	box_cgroup_end(&k->cgroup);
+	place_box_forget(&k->place, &k->box);
+	if (k->cgroup.systemd) /* the lock is ours still */
+		groups_user_done(&k->place, k->box.uid);
+	place_unlock(&k->build.lock);
+	verdict_of_fail(&verdict, k->plan, why);
+	verdict_send(sock, &verdict, NULL, &(struct fail){ 0 });
+	charge_parent();
+	_exit(1);
+}
+
 static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	struct session_login *login, int64_t deadline_ms)
 {
@@ -202,22 +224,8 @@ static void __attribute__((noreturn)) run(struct keeper *k, int lock,
 	if (k->plan->net == PLAN_NET_NAMED && !login->helper_ends)
 		cgroup_leave_tenants();
 	if (let_stdio_go(&f) < 0 || build_box(k, login, deadline_ms, &was, &f) < 0 ||
-		session_add(&k->sessions, login, &f) < 0) {
-		const struct session *s = k->sessions.n ? &k->sessions.at[0] : NULL;
-		int sock = s ? s->sock : login->sock;
-		build_abandon(&k->build);
-		build_network_end(&k->network, &k->place);
-		life_return(k, sock, s ? s->process : login->fds.fd[WIRE_FD_PROCESS], was);
-		box_cgroup_end(&k->cgroup);
-		place_box_forget(&k->place, &k->box);
-		if (k->cgroup.systemd) /* the lock is ours still */
-			groups_user_done(&k->place, k->box.uid);
-		place_unlock(&k->build.lock);
-		verdict_of_fail(&verdict, k->plan, &f);
-		verdict_send(sock, &verdict, NULL, &f);
-		charge_parent();
-		_exit(1);
-	}
+		session_add(&k->sessions, login, &f) < 0)
+		give_up(k, login, was, &f);
 	k->expire = (struct expire){ .max_ms = k->plan->session_max_ms,
 		.uid = k->box.uid,
 		.init = k->build.init_pid,

@@ -3,7 +3,7 @@
 #include "lib/base/fdio.h"
 #include "lib/linux/cgroup.h"
 #include "lib/linux/cgroup_parts.h"
-#include "lib/linux/sys.h"
+#include "lib/linux/fds.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,14 +54,14 @@ static void enter_groups_of(pid_t pid)
 
 void charge_parent(void)
 {
+	struct fail f = { 0 };
 	uid_t uid;
 	pid_t payer = find_payer(&uid);
 
 	if (payer == 0)
 		return;
 	/* In the group it may be frozen: holding nothing, and counted already. */
-	sys_close_range(0, ~0U, 0);
-	if (setresuid(uid, 0, 0) < 0)
+	if (fds_close_from(0, &f) < 0 || setresuid(uid, 0, 0) < 0)
 		return;
 	enter_groups_of(payer);
 	if (setresuid(uid, uid, uid) < 0)

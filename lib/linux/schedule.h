@@ -32,8 +32,8 @@ int schedule_reset(struct fail *f);
 
 /*
  * Priority of input and output, slack of timers, memory policy, huge pages, merging of memory:
- * all of them stay over fork and exec, and go back to what the kernel gives its first process. ioprio_set(2),
- * prctl(2), set_mempolicy(2).
+ * all of them stay over fork and exec, and go back to what the kernel gives its first process.
+ * ioprio_set(2), prctl(2), set_mempolicy(2).
  */
 int schedule_forget(struct fail *f);
 
